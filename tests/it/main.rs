@@ -19,6 +19,7 @@ mod cluster_disturbances;
 mod cluster_faults;
 mod cluster_first_user;
 mod cluster_health;
+mod cluster_intrusions;
 mod cluster_keys;
 mod cluster_kill;
 mod cluster_kill_writes;

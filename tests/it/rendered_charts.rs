@@ -60,6 +60,16 @@ fn t18_charts_are_rendered_to_a_branch_and_proven_there_like_manifests() {
     let refused = ends("run staging", 20);
     let told = "its chart is rendered differently each time: `metadata.annotations.a` of Deployment/shop-cart";
     assert!(refused.stderr().contains(told), "{}", refused.text());
+
+    // helm leaves such an object out without a word.
+    let unknown = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a, annotations: { helm.sh/hook: crd-install } }\n";
+    repository.write("chart/templates/app.yaml", TEMPLATE).write("chart/templates/unknown.yaml", unknown);
+    shop.bump(SERVICE, 4);
+    shop.merge_dev();
+    let refused = ends("run staging", 20);
+    for told in ["whose `helm.sh/hook` has a value that it does not know: `crd-install`", "events that helm knows"] {
+        assert!(refused.stderr().contains(told), "`{told}` is not in:\n{}", refused.text());
+    }
     assert_eq!(shop.superproject().git(&["show", stored]), manifest);
 }
 

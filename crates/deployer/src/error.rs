@@ -57,6 +57,14 @@ pub enum DeployError {
         /// What differs.
         difference: String,
     },
+    /// A hook would delete what the cluster did not have when it was planned; nothing of the release was changed.
+    #[error("{subject} is not installed: {reason}")]
+    HookMoved {
+        /// The release.
+        subject: String,
+        /// Which object, and whose it is.
+        reason: String,
+    },
     /// What was installed does not become ready, or was not in time.
     #[error("{subject} is not ready: {reason}")]
     NotReady {
@@ -122,6 +130,7 @@ impl DeployError {
             | Self::Program { .. }
             | Self::Cluster(_)
             | Self::PlanMoved { .. }
+            | Self::HookMoved { .. }
             | Self::ConfigurationGone { .. }
             | Self::Failed { .. } => None,
         }
@@ -153,6 +162,7 @@ impl DeployError {
             Self::Unusable { .. }
             | Self::Program { .. }
             | Self::PlanMoved { .. }
+            | Self::HookMoved { .. }
             | Self::NotDeployed { .. }
             | Self::NotReady { .. }
             | Self::Superseded { .. } => ErrorClass::Invalid,

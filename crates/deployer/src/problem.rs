@@ -43,6 +43,12 @@ pub enum ProblemKind {
     ChartSchema,
     /// A chart that is rendered differently each time.
     Unstable,
+    /// A hook of a chart with the name of an object that no hook of its release made: helm would delete it.
+    HookOwner,
+    /// A hook of a chart whose event helm does not know, so that its object would never be there.
+    HookName,
+    /// A hook of a chart that holds data and that helm would delete.
+    HookDeletion,
     /// A chart with definitions of kinds that helm installs by itself.
     Definitions,
     /// An object that the cluster would not take, or a release that helm cannot go on from there.

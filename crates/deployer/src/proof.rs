@@ -165,6 +165,9 @@ impl FindingKind {
             | ProblemKind::FieldOwner
             | ProblemKind::Quota
             | ProblemKind::Definitions
+            | ProblemKind::HookOwner
+            | ProblemKind::HookName
+            | ProblemKind::HookDeletion
             | ProblemKind::Admission
             | ProblemKind::Ending
             | ProblemKind::Owner

@@ -22,6 +22,8 @@ const HELM_TYPE: &str = "helm.sh/release.v1";
 const HELM_NAME: &str = "sh.helm.release.v1.";
 /// The annotation by which helm names the release of an object.
 pub(crate) const HELM_RELEASE: &str = "meta.helm.sh/release-name";
+/// The annotation by which helm names the namespace of that release.
+pub(crate) const HELM_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// Whether an object is a record of this program or of helm, by its kind and name.
 pub(crate) fn is_record(id: &ObjectId) -> bool {

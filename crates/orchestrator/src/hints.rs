@@ -69,6 +69,11 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
         DeployError::Program { .. } => Some("install helm 3.13 or newer, or helm 4, and put it on `PATH`".to_owned()),
         DeployError::Cluster(error) => of_cluster(error),
         DeployError::PlanMoved { .. } => Some("nothing of it was changed; run the same command again".to_owned()),
+        DeployError::HookMoved { .. } => Some(
+            "nothing of it was changed; the object is there since the plan was made: give the hook another name, or delete the \
+             object by hand where nothing needs it"
+                .to_owned(),
+        ),
         DeployError::NotReady { .. } => Some(
             "correct it in a change of its own, or `orchestrator rollback`; the same command goes on from here"
                 .to_owned(),
@@ -235,6 +240,17 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
             "let the schemas of the chart and of those in its `charts/` refer to nothing but themselves: helm would load the rest \
              from the disk or network of the job and quote it in its errors"
         }
+        ProblemKind::HookOwner => {
+            "give the hook another name; where nothing needs that object, delete it by hand: helm deletes what has the name of a \
+             hook, whose ever it is"
+        }
+        ProblemKind::HookName => {
+            "name events that helm knows, such as `pre-install,pre-upgrade`, or take the annotation out; definitions of kinds go \
+             into `templates/`, without `crd-install`"
+        }
+        ProblemKind::HookDeletion => {
+            "make it an object of the chart, with the annotation `helm.sh/resource-policy: keep`, in place of a hook"
+        }
         ProblemKind::Definitions => {
             "put the definitions into `templates/`, or let who administers the cluster install them before: helm installs the \
              folder `crds/` by itself, at the first installation only, and no plan shows it"
@@ -357,6 +373,9 @@ mod tests {
             (ProblemKind::Chart, "target.values"),
             (ProblemKind::ChartSchema, "refer to nothing but themselves"),
             (ProblemKind::Unstable, "the time, chance"),
+            (ProblemKind::HookOwner, "give the hook another name"),
+            (ProblemKind::HookDeletion, "in place of a hook"),
+            (ProblemKind::HookName, "events that helm knows"),
             (ProblemKind::Definitions, "`crds/`"),
             (ProblemKind::Cluster, "correct the chart or manifest"),
             (ProblemKind::ImmutableField, "--cascade=orphan"),
@@ -417,6 +436,7 @@ mod tests {
             (DeployError::Program { program: "helm".to_owned(), reason: "no".to_owned() }, "install helm"),
             (DeployError::Program { program: "kustomize".to_owned(), reason: "no".to_owned() }, "install kustomize 5"),
             (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned() }, "the same command again"),
+            (DeployError::HookMoved { subject: subject(), reason: "x".to_owned() }, "give the hook another name"),
             (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned(), dossier: None }, ""),
             (
                 DeployError::NotReady { subject: subject(), reason: "no".to_owned(), dossier: Box::default() },

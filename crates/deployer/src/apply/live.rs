@@ -17,10 +17,8 @@ use crate::error::DeployError;
 use crate::manifest::ObjectId;
 use crate::namespace::{at_once, content, live_objects, refused_by_rule};
 use crate::problem::{ProblemKind, escaped};
-use crate::reserved::HELM_RELEASE;
+use crate::reserved::{HELM_NAMESPACE, HELM_RELEASE};
 use crate::rules::Violation;
-
-const HELM_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 
 /// One object of a service, as its manifest says.
 #[derive(Clone)]

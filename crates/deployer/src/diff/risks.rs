@@ -45,9 +45,11 @@ pub(super) fn of_object(object: &DiffedObject<'_>, kind: ChangeKind, fields: &[F
     risks
 }
 
-/// The same of a hook that runs.
-pub(crate) fn hook_risks(id: &ObjectId, hook: &Value) -> BTreeSet<Risk> {
-    is_migration(id, hook).then_some(Risk::Migration).into_iter().collect()
+/// The same of a hook that runs, and whose object is deleted first where it is there. Jobs and pods of earlier runs are done.
+pub(crate) fn hook_risks(id: &ObjectId, hook: &Value, is_replaced: bool) -> BTreeSet<Risk> {
+    let is_done = matches!((id.group.as_str(), id.kind.as_str()), ("batch", "Job") | ("", "Pod"));
+    let deletion = (is_replaced && !is_done).then_some(Risk::Deletion);
+    is_migration(id, hook).then_some(Risk::Migration).into_iter().chain(deletion).collect()
 }
 
 fn is_migration(id: &ObjectId, object: &Value) -> bool {
@@ -104,5 +106,16 @@ mod tests {
         let labels = json!({ "metadata": { "name": "a", "labels": { MIGRATION.0: MIGRATION.1 } } });
         assert_eq!(risks(None, Some(&object("batch/v1", "Job", &labels))), ["migrates data"]);
         assert!(risks(None, Some(&object("v1", "Pod", &labels))).is_empty());
+
+        for (version, kind, is_replaced, marks) in [
+            ("v1", "ConfigMap", true, 1),
+            ("v1", "ConfigMap", false, 0),
+            ("v1", "Pod", true, 0),
+            ("batch/v1", "Job", true, 0),
+        ] {
+            let hook = object(version, kind, &none);
+            let id = ObjectId::of(hook.as_object().unwrap()).unwrap();
+            assert_eq!(hook_risks(&id, &hook, is_replaced).len(), marks, "{kind}");
+        }
     }
 }

@@ -75,6 +75,7 @@ pub(super) struct Changing<'a> {
     pub(super) stored: Option<&'a StoredState>,
     pub(super) live: &'a Live,
     pub(super) action: ReleaseAction,
+    pub(super) replaced_hooks: &'a BTreeSet<ObjectId>,
 }
 
 impl Changing<'_> {
@@ -143,15 +144,21 @@ impl Changing<'_> {
             ReleaseAction::Install => "install",
             ReleaseAction::Upgrade | ReleaseAction::Keep => "upgrade",
         };
-        let of = |event: &str, before| hooks_of(self.rendering, &format!("{event}-{word}"), before);
+        let of =
+            |event: &str, before| hooks_of(self.rendering, &format!("{event}-{word}"), before, self.replaced_hooks);
         [of("pre", true), of("post", false)].concat()
     }
 }
 
 /// The hooks of an event such as `pre-upgrade`, for reviewers.
-pub(super) fn hooks_of(rendering: &Rendering, event: &str, before: bool) -> Vec<PlannedHook> {
+pub(super) fn hooks_of(
+    rendering: &Rendering,
+    event: &str,
+    before: bool,
+    replaced: &BTreeSet<ObjectId>,
+) -> Vec<PlannedHook> {
     let hook = |(id, hook): (&ObjectId, &Map<String, Value>)| {
-        let risks = hook_risks(id, &Value::Object(hook.clone()));
+        let risks = hook_risks(id, &Value::Object(hook.clone()), replaced.contains(id));
         PlannedHook { object: id.to_string(), before, risks }
     };
     rendering.hooks_of(event).map(hook).collect()
@@ -230,7 +237,8 @@ mod tests {
         let changes = |action, is_foreign| {
             let (request, service, rendering, live) = (&request, &service, &planned, &live);
             let (stored, settings) = (&state(is_foreign), PlannedSettings::default());
-            let changing = Changing { request, service, rendering, stored: Some(stored), live, action };
+            let replaced_hooks = &BTreeSet::new();
+            let changing = Changing { request, service, rendering, stored: Some(stored), live, action, replaced_hooks };
             changing.changes(&settings, &Masking::new(None, []))
         };
         let taken = changes(ReleaseAction::Upgrade, true);

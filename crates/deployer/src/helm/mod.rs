@@ -7,6 +7,7 @@ mod archive;
 mod changes;
 mod chart_folder;
 mod dependencies;
+mod hooks;
 mod image_values;
 mod plan;
 mod planning;

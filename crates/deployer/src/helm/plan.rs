@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::changes::{Changing, StoredSource};
 use super::dependencies::dependency_problems;
+use super::hooks::lost_after;
 use super::program::HelmVersion;
 use super::removed::{LeftRelease, kept_volumes, lost_volumes};
 use super::schema_references::schema_problems;
@@ -109,6 +110,8 @@ pub(super) struct RenderedService<'a> {
     pub(super) stored: Option<StoredState>,
     /// What differs in the cluster from what was rendered; none where no cluster was asked.
     pub(super) live: Live,
+    /// Hooks whose objects are there, and that helm deletes first.
+    pub(super) replaced_hooks: BTreeSet<ObjectId>,
 }
 
 /// The newest revision of a release.
@@ -148,12 +151,19 @@ pub(super) fn assemble(
     let mut identity = BTreeMap::new();
     let (masking, mut services) = (settings.masking(), Vec::new());
     let (mut taken_over, mut rolled) = (Vec::new(), Vec::new());
-    for RenderedService { service, rendering, stored, mut live } in rendered {
+    for RenderedService { service, rendering, stored, mut live, replaced_hooks } in rendered {
         let name = &service.name;
         let before = stored.as_ref().map(|stored| &stored.rendering);
         let action = action_of(stored.as_ref(), &rendering, &live);
-        let planned =
-            Changing { request, service, rendering: &rendering, stored: stored.as_ref(), live: &live, action };
+        let planned = Changing {
+            request,
+            service,
+            rendering: &rendering,
+            stored: stored.as_ref(),
+            live: &live,
+            action,
+            replaced_hooks: &replaced_hooks,
+        };
         services.push(planned.changes(&settings, &masking));
         let goes = before.into_iter().flat_map(|before| &before.objects);
         let lost = lost_volumes(goes.filter(|(id, _)| !rendering.objects.contains_key(*id)));
@@ -169,6 +179,7 @@ pub(super) fn assemble(
             violations.map(|(kind, message)| DeployProblem::new(of_chart(kind, has_objects), message).service(name)),
         );
         problems.extend(live.problems);
+        problems.extend(lost_after(name, &rendering));
         unpinned.extend(inspection.unpinned);
         not_started.extend(inspection.not_started);
         for (id, _) in rendering.started() {
@@ -257,7 +268,7 @@ pub(super) fn assemble(
     })
 }
 
-fn action_of(stored: Option<&StoredState>, rendering: &Rendering, live: &Live) -> ReleaseAction {
+pub(super) fn action_of(stored: Option<&StoredState>, rendering: &Rendering, live: &Live) -> ReleaseAction {
     match stored {
         None => ReleaseAction::Install,
         Some(stored)

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use lock_model::ServiceName;
 use secrecy::ExposeSecret as _;
 
-use super::plan::{Found, RenderedService, StoredState, assemble, chart_name, chart_problems};
+use super::hooks::HooksOf;
+use super::plan::{
+    Found, ReleaseAction, RenderedService, StoredState, action_of, assemble, chart_name, chart_problems,
+};
 use super::program::{Capabilities, HelmProgram};
 use super::removed::LeftRelease;
 use super::render::{
@@ -54,7 +57,7 @@ impl HelmTarget {
             })
             .collect();
         let mut kept = Kept { stored: Arc::new(stored.clone()), except: BTreeSet::new() };
-        let (helm, rendered, problems, references, mut live) = loop {
+        let (helm, rendered, mut problems, references, mut live) = loop {
             let (helm, answers) =
                 self.render(request, &settings, capabilities.clone(), operations.clone(), kept.clone()).await?;
             let is_kept: BTreeSet<ServiceName> = request
@@ -85,9 +88,16 @@ impl HelmTarget {
                 is_foreign: stored.is_foreign,
                 rendering: stored.rendering,
             });
-            RenderedService { service, rendering, stored, live: live.remove(&service.name).unwrap_or_default() }
+            let live = live.remove(&service.name).unwrap_or_default();
+            RenderedService { service, rendering, stored, live, replaced_hooks: BTreeSet::new() }
         });
-        Ok(assemble(request, rendered.collect(), helm.version(), Found { problems, references, settings, left })?)
+        let mut rendered: Vec<RenderedService<'_>> = rendered.collect();
+        let facts = self.look_at_hooks(&hooks_of(&rendered)).await?;
+        problems.extend(facts.problems);
+        for service in &mut rendered {
+            service.replaced_hooks = facts.replaced.get(&service.service.name).cloned().unwrap_or_default();
+        }
+        Ok(assemble(request, rendered, helm.version(), Found { problems, references, settings, left })?)
     }
 
     /// Renders each service, or takes what helm has stored of it; the answers say which it was.
@@ -138,6 +148,18 @@ impl HelmTarget {
         }
         Ok(problems)
     }
+}
+
+/// The releases whose hooks run.
+fn hooks_of<'a>(rendered: &'a [RenderedService<'_>]) -> Vec<HooksOf<'a>> {
+    let releases = rendered.iter().filter_map(|one| {
+        let action = action_of(one.stored.as_ref(), &one.rendering, &one.live);
+        let newest = one.stored.as_ref().map(|stored| &stored.rendering);
+        let is_install = action == ReleaseAction::Install;
+        let (service, rendering) = (&one.service.name, &one.rendering);
+        (action != ReleaseAction::Keep).then_some(HooksOf { service, rendering, newest, is_install })
+    });
+    releases.collect()
 }
 
 /// The request with the names that its settings have.

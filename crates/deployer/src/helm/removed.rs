@@ -95,7 +95,10 @@ impl LeftRelease {
         });
         let (service, reasons) = (self.service.clone(), BTreeSet::from([ChangeReason::Left]));
         let hooks = [("pre-delete", true), ("post-delete", false)];
-        let hooks = hooks.into_iter().flat_map(|(event, before)| hooks_of(&self.rendering, event, before)).collect();
+        let hooks = hooks
+            .into_iter()
+            .flat_map(|(event, before)| hooks_of(&self.rendering, event, before, &BTreeSet::new()))
+            .collect();
         ServiceChanges { service, wave: 1, reasons, objects: objects.collect(), hooks }
     }
 

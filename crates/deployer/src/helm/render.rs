@@ -1,5 +1,6 @@
 //! Rendering charts: without a cluster, and with what the cluster says.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,9 +14,10 @@ use super::plan::{Found, RenderedService, assemble, chart_problems};
 use super::program::{Capabilities, HelmProgram, ReleaseName};
 use super::stored::rendering_of;
 use crate::error::DeployError;
+use crate::manifest::{self, ObjectId};
 use crate::namespace::{Live, Rendering};
 use crate::plan::Plan;
-use crate::problem::{DeployProblem, DeployProblems, ProblemKind};
+use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::program_search::ProgramSearch;
 use crate::request::{DeployRequest, DeployService};
 
@@ -48,6 +50,7 @@ pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) 
             rendering,
             stored: None,
             live: Live::default(),
+            replaced_hooks: BTreeSet::new(),
         });
         let found = Found { problems, ..Found::default() };
         Ok(assemble(&request, rendered.collect(), helm.version(), found)?)
@@ -137,14 +140,39 @@ fn same(service: &DeployService, first: Answer, second: Answer) -> Answer {
     match first.difference(&second) {
         None => Ok(first),
         Some(difference) => {
+            let object = difference.object.as_str();
             let (kind, message) = if difference.to_string().contains("CustomResourceDefinition") {
                 (ProblemKind::Definitions, format!("its chart brings definitions of kinds in `crds/`: {difference}"))
+            } else if difference.field.is_empty() && lies_in_crds(service, object) {
+                (
+                    ProblemKind::Definitions,
+                    format!("its chart brings an object in `crds/` that defines no kind: {object}"),
+                )
             } else {
                 (ProblemKind::Unstable, format!("its chart is rendered differently each time: {difference}"))
             };
             Err(vec![DeployProblem::new(kind, message).service(&service.name)])
         }
     }
+}
+
+/// Whether a file of a folder `crds/` has an object, given as `Kind/name`.
+fn lies_in_crds(service: &DeployService, object: &str) -> bool {
+    let files = service.files.iter().filter(|(path, _)| path.starts_with("crds/") || path.contains("/crds/"));
+    let documents = files.filter_map(|(_, bytes)| manifest::parse(bytes).ok()).flatten();
+    let ids = documents.filter_map(|document| ObjectId::of(&document.object).ok());
+    ids.into_iter().any(|id| id.to_string() == object)
+}
+
+/// The values of `helm.sh/hook` that helm does not know, as it names them: it leaves such objects out, and renders the rest.
+fn unknown_hooks(stderr: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let named = text.lines().filter_map(|line| {
+        let (_, named) = line.split_once("skipping unknown hook")?;
+        let named = named.split_once(": ").or_else(|| named.split_once("hookTypes="))?.1;
+        Some(escaped(named.trim().trim_matches('"')))
+    });
+    named.collect()
 }
 
 /// What helm would do: charts can ask for it.
@@ -173,6 +201,13 @@ pub(super) fn template(
         Ok(output) => output,
         Err(error) => return Ok(Err(vec![refused_chart(service, "render its chart", &error)])),
     };
+    let unknown = unknown_hooks(&output.stderr);
+    if !unknown.is_empty() {
+        let unknown = unknown.into_iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+        let message =
+            format!("helm would leave out objects whose `helm.sh/hook` has a value that it does not know: {unknown}");
+        return Ok(Err(vec![DeployProblem::new(ProblemKind::HookName, message).service(&service.name)]));
+    }
     let rendering = Rendering::parse([output.stdout.as_slice()], &request.namespace);
     Ok(rendering.map_err(|problems| problems.into_iter().map(|problem| problem.service(&service.name)).collect()))
 }
@@ -278,5 +313,38 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t18_hooks_that_helm_leaves_out_are_read_from_what_it_says() {
+        let of = |text: &str| unknown_hooks(text.as_bytes()).into_iter().collect::<Vec<_>>();
+        let three = "manifest_sorter.go:199: info: skipping unknown hook: \"crd-install\"\nmanifest_sorter.go:199: info: skipping unknown hook: \"\"\n";
+        let four = "level=INFO msg=\"skipping unknown hooks\" hookTypes=crd-install\nlevel=INFO msg=\"skipping unknown hooks\" hookTypes=\"\"\n";
+        assert_eq!(of(three), ["", "crd-install"]);
+        assert_eq!(of(four), ["", "crd-install"]);
+        assert_eq!(of("level=WARN msg=other hookTypes=pre-install\n"), [""; 0]);
+    }
+
+    #[test]
+    fn t18_an_object_of_the_folder_for_definitions_is_told_from_one_that_changes() {
+        let mut service = DeployService::new("shop-cart".try_into().unwrap());
+        let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: {name} }}\n");
+        service.files = vec![
+            ("charts/db/crds/a.yaml".to_owned(), map("a").into_bytes()),
+            ("crds/b.yaml".to_owned(), map("b").into_bytes()),
+            ("templates/c.yaml".to_owned(), map("c").into_bytes()),
+        ];
+        for (object, told) in [("ConfigMap/a", true), ("ConfigMap/b", true), ("ConfigMap/c", false)] {
+            assert_eq!(lies_in_crds(&service, object), told, "{object}");
+        }
+        let parse = |text: &str| Rendering::parse([text.as_bytes()], "shop").unwrap();
+        let problem = same(&service, Ok(parse(&map("b"))), Ok(Rendering::default())).unwrap_err().remove(0);
+        assert_eq!(problem.kind, ProblemKind::Definitions);
+        assert!(problem.message.contains("ConfigMap/b"), "{problem}");
     }
 }

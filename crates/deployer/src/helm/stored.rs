@@ -1,6 +1,6 @@
 //! What helm has stored of its releases: a Secret for each revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Read as _, Write as _};
 
@@ -14,6 +14,7 @@ use super::changes::StoredSource;
 use super::program::HelmVersion;
 use super::unchanged::Source;
 use crate::error::DeployError;
+use crate::manifest::ObjectId;
 use crate::namespace::Rendering;
 use crate::problem::escaped;
 
@@ -116,6 +117,24 @@ pub(super) async fn releases(connection: &Connection, namespace: &str) -> Result
         list.insert(name, release);
     }
     Ok(releases)
+}
+
+/// The hooks of every stored revision of a release.
+pub(super) async fn stored_hooks(
+    connection: &Connection,
+    namespace: &str,
+    release: &str,
+) -> Result<BTreeSet<ObjectId>, DeployError> {
+    let selection =
+        Selection { labels: format!("owner=helm,name={release}"), fields: "type=helm.sh/release.v1".to_owned() };
+    let mut hooks = BTreeSet::new();
+    for secret in connection.list(&Kind::new("v1", "Secret"), Some(namespace), &selection).await? {
+        // A revision that cannot be read shows nothing.
+        if let Ok(revision) = StoredRelease::read(secret, 0, namespace) {
+            hooks.extend(revision.rendering.hooks.into_keys());
+        }
+    }
+    Ok(hooks)
 }
 
 impl StoredRelease {

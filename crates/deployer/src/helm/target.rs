@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::chart_folder::ChartFolder;
+use super::hooks::HooksOf;
 use super::plan::{HelmPlan, PlannedRelease, ReleaseAction};
 use super::program::{HelmProgram, ReleaseName};
 use super::render::{in_parallel, render_again, run_blocking, words_of};
@@ -118,6 +119,7 @@ impl HelmTarget {
                 events(DeployEvent::Started { subject: subject_of(&release.service) });
             }
             let services = names(&releases);
+            self.refuse_hooks_of_others(&releases).await.map_err(|error| progress.add_to(error))?;
             self.deploy_wave(detail, wave, releases, &mut progress).await?;
             let waited = self.await_jobs(detail, &services, &jobs).await;
             waited.map_err(|error| progress.add_to(error))?;
@@ -141,6 +143,24 @@ impl HelmTarget {
         self.namespace.complete(&state, &detail.request, &detail.settings, &jobs).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
+    }
+
+    /// The cluster may have got an object with the name of a hook since it was planned, which helm would delete.
+    async fn refuse_hooks_of_others(&self, releases: &[PlannedRelease]) -> Result<(), DeployError> {
+        let hooks = releases.iter().map(|release| HooksOf {
+            service: &release.service,
+            rendering: &release.rendering,
+            newest: None,
+            is_install: release.action == ReleaseAction::Install,
+        });
+        let facts = self.look_at_hooks(&hooks.collect::<Vec<_>>()).await?;
+        match facts.problems.into_iter().next() {
+            None => Ok(()),
+            Some(problem) => Err(DeployError::HookMoved {
+                subject: problem.service.as_ref().map_or_else(String::new, subject_of),
+                reason: problem.message,
+            }),
+        }
     }
 
     async fn await_jobs(

@@ -32,7 +32,7 @@ pub use jobs::AwaitedJobs;
 pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
 pub(crate) use live::{Live, compare, content, missing_references, placed, refused_by_rule, unserved_kinds};
 pub(crate) use objects::live_objects;
-pub(crate) use rendering::Rendering;
+pub(crate) use rendering::{HOOK, Rendering};
 pub(crate) use running::{Deployed, running};
 pub use running::{EndingPod, RunningContainer};
 pub use superseding::Superseding;

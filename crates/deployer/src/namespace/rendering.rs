@@ -9,7 +9,7 @@ use crate::manifest::{self, ObjectId};
 use crate::problem::DeployProblem;
 
 /// The annotation that makes an object a hook.
-const HOOK: &str = "helm.sh/hook";
+pub(crate) const HOOK: &str = "helm.sh/hook";
 /// The hooks that only `helm test` starts.
 const TEST_EVENTS: [&str; 3] = ["test", "test-success", "test-failure"];
 
@@ -85,12 +85,17 @@ impl Rendering {
 
     /// What helm installs or starts: everything but hooks that only `helm test` starts.
     pub(crate) fn started(&self) -> impl Iterator<Item = (&ObjectId, &Object)> {
-        self.objects.iter().chain(self.hooks.iter().filter(|(_, hook)| !is_test(hook)))
+        self.objects.iter().chain(self.started_hooks())
+    }
+
+    /// Every hook but those that only `helm test` starts.
+    pub(crate) fn started_hooks(&self) -> impl Iterator<Item = (&ObjectId, &Object)> {
+        self.hooks.iter().filter(|(_, hook)| !is_test(hook))
     }
 
     /// The hooks of an event such as `pre-upgrade`.
     pub(crate) fn hooks_of(&self, event: &str) -> impl Iterator<Item = (&ObjectId, &Object)> {
-        self.hooks.iter().filter(move |(_, hook)| hook_events(hook).contains(&event))
+        self.hooks.iter().filter(move |(_, hook)| hook_events(hook).iter().any(|one| one == event))
     }
 
     /// Whether a hook is made before the objects that stay.
@@ -137,14 +142,15 @@ impl Rendering {
     }
 }
 
-fn hook_events(object: &Object) -> Vec<&str> {
+/// As helm reads the annotation.
+fn hook_events(object: &Object) -> Vec<String> {
     let annotations = object.get("metadata").and_then(|metadata| metadata.get("annotations"));
     let events = annotations.and_then(|all| all.get(HOOK)).and_then(Value::as_str).unwrap_or_default();
-    events.split(',').map(str::trim).filter(|event| !event.is_empty()).collect()
+    events.split(',').map(|event| event.trim().to_lowercase()).filter(|event| !event.is_empty()).collect()
 }
 
 fn is_test(hook: &Object) -> bool {
-    hook_events(hook).iter().all(|event| TEST_EVENTS.contains(event))
+    hook_events(hook).iter().all(|event| TEST_EVENTS.contains(&event.as_str()))
 }
 
 /// Writes the path of the first field that differs.
@@ -193,7 +199,7 @@ spec: { ports: [{ port: 80 }, { port: 81 }] }
 ---
 apiVersion: batch/v1
 kind: Job
-metadata: { name: migrate, annotations: { helm.sh/hook: \"pre-install, pre-upgrade\" } }
+metadata: { name: migrate, annotations: { helm.sh/hook: \"pre-install, Pre-Upgrade\" } }
 ---
 apiVersion: v1
 kind: Pod
@@ -206,6 +212,7 @@ metadata: { name: probe, annotations: { helm.sh/hook: test } }
         let names = |list: Vec<(&ObjectId, &Object)>| list.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
         assert_eq!(names(rendering.started().collect()), ["Service/cart", "Job/migrate"]);
         assert_eq!(names(rendering.test_hooks().collect()), ["Pod/probe"]);
+        assert_eq!(names(rendering.hooks_of("pre-upgrade").collect()), ["Job/migrate"]);
         assert_eq!(
             rendering.difference(&parse(&CHART.replace(", namespace: shop", ""))).unwrap().field,
             "metadata.namespace"

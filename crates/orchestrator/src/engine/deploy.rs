@@ -335,7 +335,7 @@ fn not_stored(error: DeployError) -> Error {
 /// An error of the cluster, or of helm, while it was written.
 fn not_installed(error: DeployError, lease: Option<LeaseState>, request: &DeployRequest) -> Error {
     let kind = match &error {
-        DeployError::PlanMoved { .. } => Some(ErrorKind::Refused),
+        DeployError::PlanMoved { .. } | DeployError::HookMoved { .. } => Some(ErrorKind::Refused),
         DeployError::NotDeployed { .. } | DeployError::NotReady { .. } | DeployError::Superseded { .. } => {
             Some(ErrorKind::Deploy)
         }
