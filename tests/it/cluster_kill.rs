@@ -5,10 +5,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use test_support::Cluster;
 
 use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, hook_job};
+use crate::shop::wait_until;
 
 /// When the caller of helm is killed.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +19,9 @@ enum Kill {
     Before,
     /// With helm, whose release is pending: the machine of the job is gone.
     WithHelm,
-    /// While helm works, which goes on and finishes without it.
+    /// Alone, from outside, while the release is pending: helm ends with it.
+    Alone,
+    /// While helm works, which goes on and finishes without it: it was started by a program that does not become it.
     WithoutHelm,
     /// After helm has ended.
     After,
@@ -28,6 +32,7 @@ impl Kill {
     const fn script(self) -> &'static str {
         match self {
             Self::Before => "kill -9 $PPID; exit 1",
+            Self::Alone => ":",
             Self::WithHelm => "\"$helm\" \"$@\" & child=$!; sleep 2; kill -9 $PPID $child; exit 1",
             Self::WithoutHelm => "\"$helm\" \"$@\" & sleep 2; kill -9 $PPID; wait; exit 0",
             Self::After => "\"$helm\" \"$@\"; kill -9 $PPID; exit 1",
@@ -51,6 +56,15 @@ fn arm(staging: &ClusterShop<'_>, kill: Kill) {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
+/// The command lines of the helm processes that work in a namespace.
+pub(crate) fn helms(namespace: &str) -> Vec<String> {
+    let of_process = |entry: std::io::Result<fs::DirEntry>| {
+        let words = fs::read_to_string(entry.ok()?.path().join("cmdline")).ok()?.replace('\0', " ");
+        (words.contains("helm") && words.contains(&format!("--namespace {namespace} "))).then_some(words)
+    };
+    fs::read_dir("/proc").unwrap().filter_map(of_process).collect()
+}
+
 /// Kills the first deployment, or the one after it, and runs the same command again.
 fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
@@ -65,8 +79,23 @@ fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
     let before = (uid(), staging.revisions());
     let digest = staging.merge_chart(3, SERVES, &chart);
     arm(&staging, kill);
-    let run = staging.command(&[], "run staging").run();
-    assert_eq!(run.signal(), Some(9), "{kill:?}, first: {is_first}: {run}");
+    let status = ["get", "secret", "--selector=owner=helm", "--output=jsonpath={.items[*].metadata.labels.status}"];
+    let signal = if matches!(kill, Kill::Alone) {
+        let mut run = staging.command(&[], "run staging").start();
+        wait_until("its release is pending", || kubectl(&status).contains("pending"));
+        assert_eq!(helms(&staging.namespace).len(), 1);
+        run.kill();
+        let killed = Instant::now();
+        let signal = run.wait().signal();
+        while !helms(&staging.namespace).is_empty() {
+            assert!(killed.elapsed() < Duration::from_secs(2), "helm lives on: {:?}", helms(&staging.namespace));
+        }
+        assert!(kubectl(&status).contains("pending"), "helm had no time to write anything: {}", kubectl(&status));
+        signal
+    } else {
+        staging.command(&[], "run staging").run().signal()
+    };
+    assert_eq!(signal, Some(9), "{kill:?}, first: {is_first}");
 
     staging.ends("run staging", 0);
     assert_eq!(staging.running(), [digest], "{kill:?}, first: {is_first}");
@@ -75,7 +104,6 @@ fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
     assert!(before.0.is_empty() || uid() == before.0, "{kill:?}, first: {is_first}");
     let revisions = staging.revisions();
     assert!(revisions > before.1 && revisions <= before.1 + 2, "{kill:?}, first: {is_first}: {revisions} revisions");
-    let status = ["get", "secret", "--selector=owner=helm", "--output=jsonpath={.items[*].metadata.labels.status}"];
     assert!(!kubectl(&status).contains("pending"), "{kill:?}, first: {is_first}: {}", kubectl(&status));
     // Nothing is done twice.
     staging.ends("run staging", 0);
@@ -89,6 +117,8 @@ fn f2_a_run_that_is_killed_around_helm_is_taken_forward_by_the_same_command() {
         (Kill::Before, false),
         (Kill::WithHelm, false),
         (Kill::WithHelm, true),
+        (Kill::Alone, false),
+        (Kill::Alone, true),
         (Kill::WithoutHelm, false),
         (Kill::After, false),
         (Kill::After, true),

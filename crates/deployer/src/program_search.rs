@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use process::{Interrupt, Redactor};
+use process::{Interrupt, Launcher, Redactor};
 
 /// Where a program such as helm or kustomize is looked for, and how it is started.
 #[derive(Clone, Debug)]
@@ -14,11 +14,14 @@ pub struct ProgramSearch {
     pub interrupt: Interrupt,
     /// Masks secrets in what programs print.
     pub redactor: Redactor,
+    /// Starts helm where it changes a cluster, so that helm ends with this process also when that is killed. `None`: it goes on
+    /// alone then.
+    pub launcher: Option<Launcher>,
 }
 
 impl ProgramSearch {
-    /// Looks on a search path; nothing ends a program, and nothing is masked.
+    /// Looks on a search path; nothing ends a program before its deadline, and nothing is masked.
     pub fn new(search_path: impl Into<OsString>) -> Self {
-        Self { search_path: search_path.into(), interrupt: Interrupt::new(), redactor: Redactor::new() }
+        Self { search_path: search_path.into(), interrupt: Interrupt::new(), redactor: Redactor::new(), launcher: None }
     }
 }

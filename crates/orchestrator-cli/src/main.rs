@@ -2,6 +2,7 @@
 
 mod app;
 mod arguments;
+mod child;
 mod clock;
 mod command_line;
 mod commands;
@@ -14,6 +15,10 @@ mod reference;
 mod surroundings;
 
 fn main() -> std::process::ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == child::LAUNCH) {
+        return child::launch(words);
+    }
     hide_own_environment();
     std::process::ExitCode::from(app::run().number())
 }

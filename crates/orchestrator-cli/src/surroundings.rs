@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use lock_model::UserName;
 use orchestrator::{Actor, Context, Error, ErrorKind, Opened, Problem, RegistryAccess, Result, Settings, Surroundings};
-use process::EnvVars;
+use process::{EnvVars, Launcher};
 use registry::credentials::{EnvCredential, Login};
 use registry::{PemAuthority, Proxies};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::arguments::GlobalArgs;
+use crate::child;
 use crate::clock;
 use crate::command_line;
 use crate::environment::{self, Variable};
@@ -77,6 +78,7 @@ pub(crate) fn surroundings() -> Surroundings {
     surroundings.registry = Arc::new(registry_access);
     surroundings.standard_input = Arc::new(standard_input);
     surroundings.interrupt = interruption::interrupt();
+    surroundings.launcher = Launcher::this_program(child::LAUNCH);
     for login in environment::logins() {
         surroundings.redactor.add(login.expose_secret());
     }

@@ -249,6 +249,7 @@ pub(crate) fn program_search(context: &Workspace) -> ProgramSearch {
     let mut search = ProgramSearch::new(context.surroundings.search_path.clone());
     search.interrupt = context.surroundings.interrupt.clone();
     search.redactor = context.surroundings.redactor.clone();
+    search.launcher.clone_from(&context.surroundings.launcher);
     search
 }
 

@@ -15,7 +15,7 @@ use forge::local::{self, LocalForge};
 use git::{Git, GitOptions, LocalProtocol};
 use ledger::RunIdentity;
 use lock_model::{BranchName, CommitId, ErrorClass, ReleaseTag, UserName};
-use process::{EnvVars, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Launcher, Program, Redactor};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -58,6 +58,9 @@ pub struct Surroundings {
     pub standard_input: StandardInput,
     /// Ends programs that were started when it is requested.
     pub interrupt: Interrupt,
+    /// Starts helm where it changes a cluster, so that it ends with this process also when that is killed; `None`: helm goes on
+    /// alone then.
+    pub launcher: Option<Launcher>,
     /// Masks the caller's own logins in what programs print.
     pub redactor: Redactor,
     /// The variable by which a push tells the local forge's hook whose it is; `None`: it does not tell.
@@ -75,6 +78,7 @@ impl Surroundings {
             registry: Arc::new(|| Ok(RegistryAccess::default())),
             standard_input: Arc::new(|| Err(io::Error::other("there is no standard input here"))),
             interrupt: Interrupt::new(),
+            launcher: None,
             redactor: Redactor::new(),
             actor_variable: None,
         }

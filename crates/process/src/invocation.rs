@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use lock_model::escaping::escape_terminal;
 
 use crate::supervise::{Limits, OutputLimit, Stopped, supervise};
-use crate::{EnvVars, Interrupt, ProcessError, ProcessErrorKind, Program, Redactor};
+use crate::{EnvVars, Interrupt, Launcher, ProcessError, ProcessErrorKind, Program, Redactor};
 
 const DEFAULT_OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 const DEFAULT_GRACE: Duration = Duration::from_secs(2);
@@ -24,6 +24,7 @@ const LINE_CHARACTERS: usize = 400;
 #[must_use = "an invocation does nothing until it is run"]
 pub struct Invocation {
     program: Program,
+    launcher: Option<Launcher>,
     arguments: Vec<OsString>,
     environment: EnvVars,
     folder: Option<PathBuf>,
@@ -37,6 +38,7 @@ impl Invocation {
     pub fn new(program: &Program) -> Self {
         Self {
             program: program.clone(),
+            launcher: None,
             arguments: Vec::new(),
             environment: EnvVars::new(),
             folder: None,
@@ -127,6 +129,13 @@ impl Invocation {
         self
     }
 
+    /// Starts the program by way of this launcher, so that it ends with the caller also when the caller is killed. Without one
+    /// the program goes on alone then.
+    pub fn launched_by(mut self, launcher: Option<&Launcher>) -> Self {
+        self.launcher = launcher.cloned();
+        self
+    }
+
     /// The command line for people: redacted and escaped, not to be given to a shell.
     pub fn command_line(&self) -> String {
         let arguments = self.arguments.iter().map(|argument| self.redactor.redact(&argument.to_string_lossy()));
@@ -164,9 +173,17 @@ impl Invocation {
         }
     }
 
+    /// The program before it has its arguments.
+    #[expect(clippy::disallowed_methods, reason = "this is the place where programs are started")]
+    fn launched(&self) -> Command {
+        let Some(launcher) = &self.launcher else { return Command::new(self.program.path()) };
+        let mut command = Command::new(&launcher.path);
+        command.args(&launcher.arguments).arg(std::process::id().to_string()).arg(self.program.path());
+        command
+    }
+
     fn start(&self) -> Result<Child, ProcessError> {
-        #[expect(clippy::disallowed_methods, reason = "this is the place where programs are started")]
-        let mut command = Command::new(self.program.path());
+        let mut command = self.launched();
         command
             .args(&self.arguments)
             .env_clear()

@@ -2,7 +2,8 @@
 //!
 //! [`Invocation`] starts a child in a process group of its own, with a closed standard input and no environment variable
 //! but those that it is given, and ends the whole group when the deadline passes. Output is capped; commands and output
-//! that errors show are [redacted](Redactor).
+//! that errors show are [redacted](Redactor). A program that changes something elsewhere is ended with the caller, however
+//! that ends, by means of a [`Launcher`].
 //!
 //! ```
 //! use std::time::Duration;
@@ -31,6 +32,7 @@
 mod env_vars;
 mod error;
 mod invocation;
+mod launcher;
 mod program;
 mod redactor;
 mod supervise;
@@ -38,6 +40,7 @@ mod supervise;
 pub use env_vars::EnvVars;
 pub use error::{ProcessError, ProcessErrorKind};
 pub use invocation::{Invocation, Output};
+pub use launcher::{Launcher, launch};
 pub use lock_model;
 pub use program::Program;
 pub use redactor::Redactor;

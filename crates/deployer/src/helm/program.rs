@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use process::{EnvVars, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Launcher, Output, ProcessError, Program, Redactor};
 
 use super::chart_folder::{CHART_FOLDER, ChartFolder, KUBECONFIG_FILE, VALUES_FILE};
 use crate::error::DeployError;
@@ -26,6 +26,7 @@ pub struct HelmProgram {
     version: HelmVersion,
     interrupt: Interrupt,
     redactor: Redactor,
+    launcher: Option<Launcher>,
 }
 
 /// The version that a helm says it has.
@@ -104,7 +105,7 @@ impl HelmProgram {
     ///
     /// [`DeployError::Program`] without helm, and for a version that is not known.
     pub fn find(search: &ProgramSearch) -> Result<Self, DeployError> {
-        let ProgramSearch { search_path, interrupt, redactor } = search;
+        let ProgramSearch { search_path, interrupt, redactor, launcher } = search;
         let missing = |reason: String| DeployError::Program { program: "helm".to_owned(), reason };
         let program = Program::find("helm", search_path).map_err(|error| missing(error.to_string()))?;
         ProgramFolder::remove_leftovers();
@@ -121,7 +122,13 @@ impl HelmProgram {
             .map_err(|error| missing(error.to_string()))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let version = HelmVersion::parse(text.trim()).map_err(missing)?;
-        Ok(Self { program, version, interrupt: interrupt.clone(), redactor: redactor.clone() })
+        Ok(Self {
+            program,
+            version,
+            interrupt: interrupt.clone(),
+            redactor: redactor.clone(),
+            launcher: launcher.clone(),
+        })
     }
 
     /// Its version.
@@ -170,6 +177,7 @@ impl HelmProgram {
         self.upgrade_command(folder, release)
             .args(["--timeout", &timeout, "--history-max", &kept, "--description", description])
             .args(["--labels", label])
+            .launched_by(self.launcher.as_ref())
             .deadline(patience + GRACE)
             .grace(GRACE)
             .run()
@@ -188,6 +196,7 @@ impl HelmProgram {
             .args(["uninstall", release.name, "--namespace", release.namespace, "--kubeconfig", KUBECONFIG_FILE])
             // A workload is there until its pods are gone.
             .args(["--keep-history", "--cascade", "foreground", "--timeout", &timeout, "--description", description])
+            .launched_by(self.launcher.as_ref())
             .deadline(patience + GRACE)
             .grace(GRACE)
             .run()

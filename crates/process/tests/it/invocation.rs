@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use process::lock_model::ErrorClass;
-use process::{EnvVars, Interrupt, Invocation, ProcessErrorKind, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Launcher, ProcessErrorKind, Program, Redactor};
 
 use tempfile::TempDir;
 
@@ -52,6 +52,16 @@ fn standard_input_is_empty_unless_fed() {
     assert_eq!(Invocation::new(&program("cat")).stdin(big.clone()).run().unwrap().stdout, big);
     // Who does not read its input is not an error.
     assert!(shell("exec 0<&-; exit 0").stdin(big).run().unwrap().success());
+}
+
+#[test]
+fn f2_a_launcher_gets_the_caller_the_program_and_its_arguments() {
+    let launcher = Launcher::new(program("sh").path(), ["-c", "printf '[%s]' \"$@\"", "sh"]);
+    let invocation = Invocation::new(&Program::at("/opt/helm")).args(["a b", "--x"]).launched_by(Some(&launcher));
+    // People see the program that is meant.
+    assert_eq!(invocation.command_line(), "helm 'a b' --x");
+    let expected = format!("[{}][/opt/helm][a b][--x]", std::process::id());
+    assert_eq!(invocation.run().unwrap().stdout_text(), expected);
 }
 
 #[test]
