@@ -24,6 +24,7 @@ mod cluster_keys;
 mod cluster_kill;
 mod cluster_kill_writes;
 mod cluster_lies;
+mod cluster_kubeconfig_file;
 mod cluster_plans;
 mod cluster_probes;
 mod cluster_removals;

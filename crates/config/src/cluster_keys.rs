@@ -2,21 +2,29 @@
 
 use super::schema_keys::{ENVIRONMENT_LIST, SECRET_KEYS};
 use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, List, Named, NonEmptyList, Source, Text};
-use super::schema_shape::{Key, Shape, defaults, later, optional, required};
+use super::schema_shape::{Key, Shape, defaults, optional, required};
 use super::schema_variables::{SERVICE_VARIABLES, SET_VARIABLES};
 use super::string_formats::Format;
 
 /// Where the cluster of an environment is.
 pub(super) const KUBECONFIG: Shape = Keys(&[
-    required("env", Text(Format::EnvironmentVariable), "The environment variable that holds the kubeconfig."),
+    optional(
+        "env",
+        Text(Format::EnvironmentVariable),
+        "The environment variable that holds the kubeconfig; either this or `file`.",
+    ),
+    optional(
+        "file",
+        Text(Format::MachineFile),
+        "The file of the machine that holds it, such as `~/.kube/config`; no other user can read or write it.",
+    ),
     defaults(
         "encoding",
         "text",
         Choice(&[("text", "it is the kubeconfig itself"), ("base64", "it is the kubeconfig in base64")]),
-        "What the variable holds.",
+        "What `env` holds.",
     ),
     optional("context", Text(Format::Sentence), "The context; by default the kubeconfig's current one."),
-    later("file"),
 ]);
 
 /// Keys with their values, which services read.
@@ -64,7 +72,7 @@ pub(super) const SETTING_SOURCES: Shape = List(&Keys(&[
 ]));
 
 pub(super) const PULL_SECRET: Shape = Keys(&[
-    required("name", Text(Format::Namespace), "Name of the Secret: `{pull-secret}` in values of charts."),
+    required("name", Text(Format::ObjectName), "Name of the Secret: `{pull-secret}` in values of charts."),
     required("registry", Text(Format::RegistryHost), "The registry's host."),
     required("username", Source(SECRET_KEYS), "The user's name."),
     required("password", Source(SECRET_KEYS), "The password or token; it must live on after the job."),

@@ -11,9 +11,10 @@ use super::decode::{
 };
 use super::environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Environment, Health,
-    HelmTarget, Kubeconfig, KustomizationFolder, Migration, NamespaceRule, NotDeployed, Override, Promote, Release,
-    RenderTarget, Requires, Target, Wave,
+    HelmTarget, KustomizationFolder, Migration, NamespaceRule, NotDeployed, Override, Promote, Release, RenderTarget,
+    Requires, Target, Wave,
 };
+use super::kubeconfig::kubeconfig;
 use super::layers::EnvironmentLayers;
 use super::probes::{Probe, dependency, probe};
 use super::problem::Problems;
@@ -52,7 +53,7 @@ pub(super) fn environment(
         branch: role.and_then(|role| Some(branches?.of(role).clone())),
         namespace: optional(node, "namespace", parsed_text)?,
         url: optional(node, "url", source_value)?,
-        kubeconfig: optional(node, "kubeconfig", kubeconfig)?,
+        kubeconfig: optional(node, "kubeconfig", |node| kubeconfig(node, problems))?,
         target,
         conflicts: conflicts.into_iter().flatten().collect(),
         deploy: node.get("deploy")?.list()?.iter().map(pattern).collect::<Option<_>>()?,
@@ -95,14 +96,6 @@ pub(super) fn source_value(node: &Node) -> Option<SourceValue> {
 
 fn with_mode(mode: &Mode) -> Values {
     sample_values().with(Variable::Mode, mode.as_str())
-}
-
-fn kubeconfig(node: &Node) -> Option<Kubeconfig> {
-    Some(Kubeconfig {
-        env: parsed(node, "env")?,
-        encoding: parsed(node, "encoding")?,
-        context: optional(node, "context", |node| node.text().map(str::to_owned))?,
-    })
 }
 
 fn target(node: &Node, mode: &Mode, problems: &mut Problems) -> Option<Target> {

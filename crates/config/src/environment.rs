@@ -7,11 +7,12 @@ use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName,
 
 use super::branches::Role;
 use super::chart_values::ChartValues;
+use super::kubeconfig::Kubeconfig;
 use super::probes::Probe;
 use super::readiness::{AwaitedJobs, GroupKind, ReadyCondition, Tolerance};
 use super::settings::{PullSecret, SettingSource};
 use super::tree::Origin;
-use super::values::{EnvironmentVariable, Mode, Namespace, SourceValue};
+use super::values::{Mode, Namespace, SourceValue};
 use crate::patterns::Pattern;
 use crate::variables::Template;
 
@@ -200,28 +201,6 @@ impl SourceFiles {
             Self::Manifests => crate::is_manifest(path),
             Self::All => true,
         }
-    }
-}
-
-/// `kubeconfig:`
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub struct Kubeconfig {
-    /// The environment variable that holds it.
-    pub env: EnvironmentVariable,
-    /// What the variable holds.
-    pub encoding: KubeconfigEncoding,
-    /// The context; `None`: the one that the kubeconfig calls current.
-    pub context: Option<String>,
-}
-
-lock_model::words! {
-    /// `kubeconfig.encoding`
-    KubeconfigEncoding, "encoding of a kubeconfig" {
-        /// The kubeconfig itself.
-        Text = "text",
-        /// The kubeconfig in base64.
-        Base64 = "base64",
     }
 }
 

@@ -34,6 +34,7 @@ mod environment_keys;
 mod health_keys;
 mod hosts;
 mod image_styles;
+mod kubeconfig;
 mod layers;
 mod load;
 mod merge;
@@ -72,11 +73,12 @@ pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
     AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
-    Containers, Deployment, Environment, Excluded, Health, HelmTarget, Kubeconfig, KubeconfigEncoding,
-    KustomizationFolder, Migration, NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, Removed,
-    RenderTarget, Requires, ServiceSettings, SourceFiles, SourceFolder, Target, TestHooks, Wave,
+    Containers, Deployment, Environment, Excluded, Health, HelmTarget, KustomizationFolder, Migration, NamespaceRule,
+    NotDeployed, Promote, ProofRequirement, Release, Removed, RenderTarget, Requires, ServiceSettings, SourceFiles,
+    SourceFolder, Target, TestHooks, Wave,
 };
 pub use image_styles::StyledValues;
+pub use kubeconfig::{Kubeconfig, KubeconfigEncoding, KubeconfigSource, MachineFile};
 pub use lock_model;
 pub use patterns::{Pattern, PatternError};
 pub use places::{ClusterNamespace, NoPlace, TargetPlace};
@@ -100,6 +102,6 @@ pub use types::{
     RevisionPolicy, ServiceKind, ServiceRule,
 };
 pub use values::{
-    DurationError, EnvironmentVariable, Mode, Namespace, SourceValue, ValuesPath, is_login, parse_duration,
+    DurationError, EnvironmentVariable, Mode, Namespace, ObjectName, SourceValue, ValuesPath, is_login, parse_duration,
 };
 pub use variables::{MissingValue, Template, TemplateError, Values, Variable};

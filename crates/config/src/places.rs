@@ -8,9 +8,10 @@ use lock_model::{BranchName, EnvironmentName, TreePath};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::branches::{Branches, Role};
-use super::environment::{Environment, Kubeconfig, Target};
+use super::environment::{Environment, Target};
+use super::kubeconfig::{Kubeconfig, KubeconfigSource};
 use super::problem::Problems;
-use super::values::{EnvironmentVariable, Namespace};
+use super::values::Namespace;
 
 /// One thing that a target replaces as a whole, so that two environments cannot share it.
 ///
@@ -27,14 +28,14 @@ pub enum TargetPlace {
 
 /// A namespace, and the kubeconfig that leads to its cluster: the configuration knows no other name for that.
 ///
-/// Displayed as `shop-staging of KUBECONFIG`, or `shop-staging of KUBECONFIG, context west`.
+/// Displayed as `shop-staging of KUBECONFIG`, `shop-staging of ~/.kube/config`, or `shop-staging of KUBECONFIG, context west`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct ClusterNamespace {
     /// The namespace.
     pub namespace: Namespace,
-    /// The environment variable that holds the kubeconfig.
-    pub kubeconfig: EnvironmentVariable,
+    /// Where the kubeconfig is.
+    pub kubeconfig: KubeconfigSource,
     /// The context in it; `None`: the current one.
     pub context: Option<String>,
 }
@@ -52,7 +53,7 @@ impl FromStr for ClusterNamespace {
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         let (namespace, rest) = text.split_once(" of ").ok_or(NoPlace)?;
         let (kubeconfig, context) =
-            rest.split_once(", context ").map_or((rest, None), |(variable, context)| (variable, Some(context)));
+            rest.split_once(", context ").map_or((rest, None), |(source, context)| (source, Some(context)));
         Ok(Self {
             namespace: namespace.parse().map_err(|_| NoPlace)?,
             kubeconfig: kubeconfig.parse().map_err(|_| NoPlace)?,
@@ -111,7 +112,7 @@ pub struct NoPlace;
 
 impl fmt::Display for NoPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a place is `branch NAME`, `folder PATH` or `namespace NAME of VARIABLE`")
+        f.write_str("a place is `branch NAME`, `folder PATH` or `namespace NAME of VARIABLE-OR-FILE`")
     }
 }
 
@@ -133,9 +134,9 @@ impl FromStr for TargetPlace {
 impl Environment {
     /// The namespace of the cluster that it is deployed to.
     pub fn cluster_namespace(&self) -> Option<ClusterNamespace> {
-        let Kubeconfig { env, context, .. } = self.kubeconfig.as_ref()?;
+        let Kubeconfig { source, context, .. } = self.kubeconfig.as_ref()?;
         let namespace = self.namespace.clone()?;
-        Some(ClusterNamespace { namespace, kubeconfig: env.clone(), context: context.clone() })
+        Some(ClusterNamespace { namespace, kubeconfig: source.clone(), context: context.clone() })
     }
 
     /// The places that its target writes.

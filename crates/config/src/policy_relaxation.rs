@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterChecks, Environment, Health, Kubeconfig, NotDeployed,
-    Promote, ProofRequirement, Release, RenderTarget, Requires, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterChecks, Environment, Health, NotDeployed, Promote,
+    ProofRequirement, Release, RenderTarget, Requires, Target,
 };
+use super::kubeconfig::Kubeconfig;
 use super::probes::{Probe, Severity};
 use super::service_relaxation::compare_services;
 use super::source_relaxation::{compare_forge, compare_registries, compare_submodules};
@@ -219,9 +220,9 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         found.add(RelaxationKind::Environment, message);
     }
     let cluster = |kubeconfig: &Option<Kubeconfig>| {
-        let one = kubeconfig.as_ref().map(|Kubeconfig { env, encoding: _, context }| match context {
-            Some(context) => format!("{env}, context {context}"),
-            None => env.to_string(),
+        let one = kubeconfig.as_ref().map(|Kubeconfig { source, encoding: _, context }| match context {
+            Some(context) => format!("{source}, context {context}"),
+            None => source.to_string(),
         });
         shown(one)
     };

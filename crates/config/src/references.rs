@@ -133,7 +133,7 @@ fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
                 &environment.key_origin,
                 format!("environment `{}` has a target in a cluster and no `kubeconfig`", environment.name),
             )
-            .with_hint("`kubeconfig: { env: KUBECONFIG_STAGING, encoding: base64 }`");
+            .with_hint("`kubeconfig: { env: KUBECONFIG_STAGING, encoding: base64 }`, or `{ file: ~/.kube/config }` on a machine of your own");
     }
     if node.get("target").is_some() && node.get("namespace").is_none() {
         problems.add(

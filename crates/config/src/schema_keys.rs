@@ -208,7 +208,7 @@ const CONTAINER_SUITE: &[Key] = &[
     PLAIN,
     optional(
         "service-account",
-        Text(Format::Namespace),
+        Text(Format::ObjectName),
         "The service account of the pod, whose token it is given; by default it is given none.",
     ),
     defaults("resources", "{}", RESOURCES, "What the container asks of its node, and may use there."),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lock_model::SuiteName;
 
 use super::environment::Environment;
+use super::kubeconfig::Kubeconfig;
 use super::service_rules::{ServiceAssignment, SettingSources};
 use super::settings::{SettingOrigin, SettingSource};
 use super::suites::{CommandLine, SuiteKind};
@@ -27,7 +28,7 @@ impl Config {
         let probes = questions().filter_map(|(_, probe)| probe.command());
         let logins = questions().filter_map(|(_, probe)| Some(&probe.login()?.password));
         let kubeconfigs = self.environments.values().filter_map(|environment| environment.kubeconfig.as_ref());
-        let kubeconfigs = kubeconfigs.map(|kubeconfig| &kubeconfig.env);
+        let kubeconfigs = kubeconfigs.filter_map(Kubeconfig::variable);
         let environments = || self.environments.values();
         let pulls = environments().filter_map(|environment| Some(&environment.pull_secret.as_ref()?.password));
         let lists = environments().flat_map(Environment::secret_sources);

@@ -9,7 +9,7 @@ use super::problem::Problems;
 use super::schema_variables::{SERVICE_VARIABLES, SET_VARIABLES};
 use super::suites::CommandLine;
 use super::tree::Node;
-use super::values::{EnvironmentVariable, Namespace};
+use super::values::{EnvironmentVariable, ObjectName};
 use crate::variables::Template;
 
 /// One entry of `config:` or `secret:`: where some keys with their values come from.
@@ -73,7 +73,7 @@ lock_model::words! {
 #[non_exhaustive]
 pub struct PullSecret {
     /// The name of the Secret: `{pull-secret}`.
-    pub name: Namespace,
+    pub name: ObjectName,
     /// The registry's host.
     pub registry: String,
     /// The variable with the user's name.

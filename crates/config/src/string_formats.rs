@@ -7,11 +7,14 @@ use lock_model::{
 use schemars::JsonSchema;
 
 use super::hosts::{is_host, is_host_port};
+use super::kubeconfig::MachineFile;
 use super::probes::{ProbePlace, service_url};
 use super::readiness::{GroupKind, Label};
 use super::release_inputs::named_file;
 use super::submodules::{AcceptedRef, AllowedSource};
-use super::values::{EnvironmentVariable, Mode, Namespace, ValuesPath, is_login, login_pattern, parse_duration};
+use super::values::{
+    EnvironmentVariable, Mode, Namespace, ObjectName, ValuesPath, is_login, login_pattern, parse_duration,
+};
 use crate::patterns::Pattern;
 use crate::variables::{Template, Variable};
 
@@ -29,7 +32,11 @@ pub(super) enum Format {
     Branch,
     Mode,
     Namespace,
+    /// Name of an object of Kubernetes.
+    ObjectName,
     EnvironmentVariable,
+    /// A file of the machine.
+    MachineFile,
     ValuesPath,
     /// `GROUP/KIND`
     GroupKind,
@@ -106,6 +113,8 @@ impl Format {
             Self::Branch => parse::<BranchName>(text),
             Self::Mode => parse::<Mode>(text),
             Self::Namespace => parse::<Namespace>(text),
+            Self::ObjectName => parse::<ObjectName>(text),
+            Self::MachineFile => parse::<MachineFile>(text),
             Self::EnvironmentVariable if is_login(text) => refused(format!(
                 "`{escaped}` is a variable of orchestrator itself or a login: no suite, probe or address is given it"
             )),
@@ -196,6 +205,8 @@ impl Format {
             Self::Branch => pattern_of::<BranchName>(),
             Self::Mode => pattern_of::<Mode>(),
             Self::Namespace => pattern_of::<Namespace>(),
+            Self::ObjectName => pattern_of::<ObjectName>(),
+            Self::MachineFile => pattern_of::<MachineFile>(),
             Self::EnvironmentVariable => {
                 let name = pattern_of::<EnvironmentVariable>();
                 format!("^(?!{}){}", login_pattern(), name.trim_start_matches('^'))

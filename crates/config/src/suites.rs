@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lock_model::{ImageReference, ServiceName, SuiteName, TreePath};
 
-use crate::values::{EnvironmentVariable, Namespace};
+use crate::values::{EnvironmentVariable, ObjectName};
 use crate::variables::Template;
 
 /// One entry of `suites:`
@@ -52,7 +52,7 @@ pub struct ContainerSuite {
     /// Those of them whose value is no secret.
     pub plain: BTreeSet<EnvironmentVariable>,
     /// The service account of its pod; `None`: it can ask the API server nothing.
-    pub service_account: Option<Namespace>,
+    pub service_account: Option<ObjectName>,
     /// What its node must have free for it, by resource.
     pub requests: BTreeMap<String, String>,
     /// What it may use at most, by resource.

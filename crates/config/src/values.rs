@@ -26,6 +26,24 @@ identifier!(
 );
 
 identifier!(
+    /// Name of an object of Kubernetes, such as a service account or a Secret: a DNS subdomain (RFC 1123).
+    ObjectName,
+    "name of an object of Kubernetes",
+    "lower-case letters, digits and `-`, in parts that start and end with a letter or digit and are separated by `.`, at \
+     most 253",
+    at most 253 characters,
+    pattern "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
+    check |text| {
+        let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        text.split('.').all(|part| {
+            is_end(part.bytes().next())
+                && is_end(part.bytes().last())
+                && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        })
+    }
+);
+
+identifier!(
     /// Name of an environment variable.
     EnvironmentVariable,
     "name of an environment variable",
@@ -179,6 +197,17 @@ mod tests {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
         assert_eq!(parse_duration("5").unwrap_err().to_string(), "`5` has no unit: write `5s`, `m`, `h`, `d` or `ms`");
+    }
+
+    #[test]
+    fn objects_are_named_by_dns_subdomains() {
+        let longest = "a".repeat(253);
+        for good in ["ci", "0", "regcred.shop-1.example", "a--b", &longest] {
+            assert_eq!(ObjectName::try_from(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "-a", "a-", "A", "a..b", ".a", "a.", "a_b", "a.-b", "é", &format!("{longest}a")] {
+            assert!(ObjectName::try_from(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

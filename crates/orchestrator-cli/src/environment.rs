@@ -67,7 +67,7 @@ pub(crate) const KUBECONFIG: Variable = Variable {
 };
 /// Home folder.
 pub(crate) const HOME: Variable =
-    Variable { name: "HOME", description: "Handed to `git`, for its credential helpers." };
+    Variable { name: "HOME", description: "Handed to `git`, for its credential helpers; `~/` of `kubeconfig.file`." };
 /// Folder of docker's configuration.
 pub(crate) const DOCKER_CONFIG: Variable = Variable {
     name: "DOCKER_CONFIG",

@@ -74,6 +74,7 @@ fn actor(global: &GlobalArgs) -> Result<Actor> {
 pub(crate) fn surroundings() -> Surroundings {
     let mut surroundings = Surroundings::new(environment::search_path(), children(None));
     surroundings.job.extend(environment::for_submodules());
+    surroundings.home = environment::read(environment::HOME).map(PathBuf::from);
     surroundings.variables = Arc::new(environment::read_named);
     surroundings.registry = Arc::new(registry_access);
     surroundings.standard_input = Arc::new(standard_input);

@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::ready::{RequiredCondition, Rules, Tolerance};
-use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper};
-use config::{ClusterNamespace, Config, Environment, GroupKind, KubeconfigEncoding, ReadyCondition};
+use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper, Risk};
+use config::{
+    ClusterNamespace, Config, Environment, EnvironmentVariable, GroupKind, KubeconfigEncoding, KubeconfigSource,
+    ReadyCondition,
+};
 use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
 use deployer::{ApplyTarget, DeployError, EnvironmentNamespace, HelmTarget, LeftLease, Superseding};
@@ -17,6 +20,7 @@ use lock_model::{EnvironmentName, ErrorClass, Timestamp};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
+use crate::kubeconfig_file;
 use crate::workspace::Workspace;
 
 /// The namespace that an environment is deployed to, and how its cluster is reached.
@@ -182,29 +186,36 @@ impl ClusterPlace {
         }
     }
 
-    /// The kubeconfig of the variable, with nothing in it that a job should not follow.
-    fn kubeconfig(&self, context: &Workspace) -> Result<cluster::Kubeconfig> {
-        let variable = &self.namespace.kubeconfig;
-        let text = context.variable(variable.as_str()).ok_or_else(|| {
+    /// The kubeconfig, with nothing in it that a job should not follow.
+    pub(crate) fn kubeconfig(&self, context: &Workspace) -> Result<cluster::Kubeconfig> {
+        let bytes = match &self.namespace.kubeconfig {
+            KubeconfigSource::Variable(name) => self.of_variable(context, name)?,
+            KubeconfigSource::File(file) => kubeconfig_file::read(file, context.surroundings.home.as_deref())
+                .map_err(|refusal| refusal.error(|what| self.message(what), file))?,
+        };
+        let context_name = self.namespace.context.as_deref();
+        cluster::Kubeconfig::parse(&bytes, context_name, &BTreeSet::new()).map_err(|error| {
+            let hint = hint_of(&error, &self.namespace.kubeconfig);
+            let error = Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error);
+            hint.into_iter().fold(error, Error::hint)
+        })
+    }
+
+    fn of_variable(&self, context: &Workspace, name: &EnvironmentVariable) -> Result<Vec<u8>> {
+        let text = context.variable(name.as_str()).ok_or_else(|| {
             Error::new(ErrorKind::Usage, self.message("is missing: the variable is not set"))
-                .hint(format!("set `{variable}` in the job that runs this command"))
+                .hint(format!("set `{name}` in the job that runs this command"))
         })?;
-        let bytes = match self.encoding {
-            KubeconfigEncoding::Text => text.into_bytes(),
+        match self.encoding {
+            KubeconfigEncoding::Text => Ok(text.into_bytes()),
             KubeconfigEncoding::Base64 => {
                 let digits: String = text.split_whitespace().collect();
                 BASE64.decode(digits).map_err(|_| {
                     let hint = "`base64 -w0 < KUBECONFIG` makes it; for the file itself, `encoding: text`";
                     Error::new(ErrorKind::Usage, self.message("is no base64")).hint(hint)
-                })?
+                })
             }
-        };
-        let context_name = self.namespace.context.as_deref();
-        cluster::Kubeconfig::parse(&bytes, context_name, &BTreeSet::new()).map_err(|error| {
-            let hint = hint_of(&error);
-            let error = Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error);
-            hint.into_iter().fold(error, Error::hint)
-        })
+        }
     }
 
     fn message(&self, what: &str) -> String {
@@ -254,12 +265,31 @@ pub(crate) fn program_search(context: &Workspace) -> ProgramSearch {
 }
 
 /// What to do about a kubeconfig that is refused.
-fn hint_of(error: &ClusterError) -> Option<String> {
+fn hint_of(error: &ClusterError, source: &KubeconfigSource) -> Option<String> {
     match error.kind() {
         // No key allows it yet.
-        ClusterErrorKind::Risk { .. } => Some(
-            "use a kubeconfig with a token or inline certificates, such as the one of a service account".to_owned(),
-        ),
+        ClusterErrorKind::Risk { risks } => Some(of_risks(risks, source)),
         _ => hints::of_cluster(error),
     }
+}
+
+fn of_risks(risks: &[Risk], source: &KubeconfigSource) -> String {
+    let of_one = |risk: &Risk| {
+        match (risk, source) {
+        (Risk::Files, KubeconfigSource::File(path)) => format!(
+            "`kubectl --kubeconfig {path} config view --minify --flatten --raw` prints one that has the files in it: keep that \
+             one in a file"
+        ),
+        (Risk::Files, KubeconfigSource::Variable(_)) => {
+            "`kubectl config view --minify --flatten --raw` prints one that has the files in it: keep that one in the variable"
+                .to_owned()
+        }
+        (Risk::PlainHttp, _) => "give it the address of the API server that begins with `https:`".to_owned(),
+        (Risk::InsecureTls, _) => {
+            "put the cluster's authority into `certificate-authority-data` in place of `insecure-skip-tls-verify`".to_owned()
+        }
+        (Risk::Proxy, _) => "take `proxy-url` out, and run this command where the API server is reached directly".to_owned(),
+    }
+    };
+    risks.iter().map(of_one).collect::<Vec<_>>().join("; ")
 }

@@ -169,7 +169,7 @@ fn variables(config: &Config, tree: Option<&dyn SuperprojectTree>) -> Vec<String
         if let Some(SourceValue::Env(name)) = &environment.url {
             names.insert(name.to_string());
         }
-        names.extend(environment.kubeconfig.iter().map(|kubeconfig| kubeconfig.env.to_string()));
+        names.extend(environment.kubeconfig.iter().filter_map(|kubeconfig| Some(kubeconfig.variable()?.to_string())));
         for (_, probe) in environment.health.questions() {
             names.extend(probe.command().iter().flat_map(|command| &command.environment).map(ToString::to_string));
             names

@@ -50,6 +50,8 @@ pub struct Surroundings {
     /// What `git` sees besides when it fetches submodules: the variables by which the job says how its remotes are reached
     /// (see [`git::Transport`]), and what credential helpers need.
     pub job: EnvVars,
+    /// The home folder, for a file of the machine that a configuration names as `~/…`; `None` where there is none.
+    pub home: Option<PathBuf>,
     /// Looks up an environment variable that a configuration names (`{ env: NAME }`); `None` where it is unset or empty.
     pub variables: VariableLookup,
     /// Logins, proxies and authorities for registries; asked for once a registry is needed.
@@ -74,6 +76,7 @@ impl Surroundings {
             search_path: search_path.into(),
             children,
             job: EnvVars::new(),
+            home: None,
             variables: Arc::new(|_| None),
             registry: Arc::new(|| Ok(RegistryAccess::default())),
             standard_input: Arc::new(|| Err(io::Error::other("there is no standard input here"))),

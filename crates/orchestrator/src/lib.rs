@@ -55,6 +55,7 @@ mod image_values;
 mod images;
 mod inputs;
 mod judged_tree;
+mod kubeconfig_file;
 mod labels;
 mod lease;
 mod ledger_rights;

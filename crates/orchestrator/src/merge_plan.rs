@@ -119,6 +119,10 @@ pub(crate) async fn plan_merge(
             let names: Vec<String> = needs.variables.keys().map(|name| format!("`{name}`")).collect();
             findings.open("", format!("variables of the job that deploys: {}", names.join(", ")));
         }
+        if !needs.files.is_empty() {
+            let names: Vec<String> = needs.files.keys().map(|name| format!("`{name}`")).collect();
+            findings.open("", format!("files of the machine that deploys: {}", names.join(", ")));
+        }
         let marks = match (&draft, &plan) {
             (Some(draft), Some(plan)) => Box::pin(PlanMarks::of(context, &planning, &draft.destination, plan)).await,
             (Some(_) | None, _) => PlanMarks::default(),

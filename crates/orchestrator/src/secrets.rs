@@ -6,7 +6,9 @@ use std::sync::PoisonError;
 use config::{Deployment, Environment, SettingOrigin};
 use lock_model::TreePath;
 use process::Redactor;
+use secrecy::ExposeSecret;
 
+use crate::cluster_target::ClusterPlace;
 use crate::context::{Context, git_error};
 use crate::engine::{parse_settings, printed_secrets};
 use crate::error::Result;
@@ -35,6 +37,13 @@ pub(crate) fn redactor(context: &Workspace, revision: &Revision) -> Result<Redac
             ));
         } else if !stands_in_tree(context, revision, &value)? {
             redactor.add(&value);
+        }
+    }
+    for place in cluster_places(context, revision) {
+        // One that cannot be used is told where the cluster is needed.
+        let secrets = place.kubeconfig(context).map(|kubeconfig| kubeconfig.secrets()).unwrap_or_default();
+        for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST) {
+            redactor.add(secret);
         }
     }
     for value in secrets_of_services(context, revision) {
@@ -66,6 +75,12 @@ pub(crate) async fn suite_redactor(
     }
     context.suite_redactors.lock().unwrap_or_else(PoisonError::into_inner).insert(key, redactor.clone());
     Ok(redactor)
+}
+
+/// The clusters of a revision's environments.
+fn cluster_places(context: &Workspace, revision: &Revision) -> impl Iterator<Item = ClusterPlace> {
+    let config = &revision.config;
+    config.environments.values().filter_map(move |environment| ClusterPlace::of(context, config, environment))
 }
 
 /// The secrets of services that no program prints: what stands within variables, and what is composed of them. What cannot be

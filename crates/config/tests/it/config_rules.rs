@@ -809,6 +809,28 @@ fn p6_a_chart_is_given_typed_values_and_the_locked_image() {
 }
 
 #[test]
+fn a_kubeconfig_is_in_a_variable_or_in_a_file_of_the_machine() {
+    let config = load(include_str!("../fixtures/config/valid/kubeconfig-files.yaml"));
+    let places = |name: &str| -> Vec<String> {
+        let places = config.environments[name].places();
+        for place in &places {
+            assert_eq!(place.to_string().parse(), Ok(place.clone()), "what the ledger keeps is read again");
+        }
+        places.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(places("mine"), ["namespace shop-mine of ~/.kube/shop config, context west"]);
+    assert_eq!(places("runner"), ["namespace shop-mine of /etc/orchestrator/kubeconfig"]);
+    let names: Vec<_> = config.secret_variables().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["PULL_PASSWORD"]);
+    let environment = &config.environments["runner"];
+    let inputs = config.release_inputs(&[TreePath::try_from("services/shop-cart").unwrap()]).unwrap();
+    assert!(inputs.files().all(|file| !file.as_str().contains("etc/")), "no file of the machine is read from a tree");
+    let kubeconfig = environment.kubeconfig.as_ref().unwrap();
+    assert_eq!((kubeconfig.variable(), kubeconfig.encoding), (None, config::KubeconfigEncoding::Text));
+    assert_eq!(kubeconfig.file().unwrap().as_str(), "/etc/orchestrator/kubeconfig");
+}
+
+#[test]
 fn settings_come_from_a_list_that_an_override_replaces() {
     let text = include_str!("../fixtures/config/valid/settings.yaml");
     let config = Config::parse("orchestrator.yaml", text.as_bytes()).unwrap();

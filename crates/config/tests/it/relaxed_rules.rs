@@ -323,4 +323,8 @@ fn t44_a_chart_that_is_given_something_else_is_listed() {
         relaxed("context: west", "context: east"),
         ["production: `kubeconfig` is `KUBECONFIG_BASE64, context east`, it was `KUBECONFIG_BASE64, context west`"]
     );
+    assert_eq!(
+        relaxed("env: KUBECONFIG_BASE64, encoding: base64, context: west", "file: /etc/kube, context: west"),
+        ["production: `kubeconfig` is `/etc/kube, context west`, it was `KUBECONFIG_BASE64, context west`"]
+    );
 }

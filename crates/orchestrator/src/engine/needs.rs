@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use config::{CommandLine, Environment, ProgramName, SourceValue, SuiteKind, Template, Variable};
+use config::{
+    CommandLine, Environment, Kubeconfig, MachineFile, ProgramName, SourceValue, SuiteKind, Template, Variable,
+};
 use lock_model::escaping::excerpt;
 use lock_model::{SuiteName, TreePath};
 use process::Program;
@@ -14,6 +16,7 @@ use super::suites::suite;
 use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::kubeconfig_file::path_of;
 use crate::revision::Revision;
 
 /// What is needed, as far as it can be known without starting anything.
@@ -25,6 +28,8 @@ pub(crate) struct Needs {
     pub programs: Vec<Problem>,
     /// The environment variables of the job, and what reads each.
     pub variables: BTreeMap<String, BTreeSet<String>>,
+    /// The files of the machine, and what reads each.
+    pub files: BTreeMap<MachineFile, BTreeSet<String>>,
     /// The address is in a variable of this job, and is none.
     pub address: Option<Error>,
 }
@@ -37,6 +42,19 @@ impl Needs {
             .map(|(name, readers)| {
                 let readers: Vec<&str> = readers.iter().map(String::as_str).collect();
                 Problem::new(name, format!("is not set, and read by {}", readers.join(", ")))
+            })
+            .collect()
+    }
+
+    /// The files that this machine does not have. Who else can read those that it has is judged when they are read.
+    pub(crate) fn missing_files(&self, context: &Context) -> Vec<Problem> {
+        let home = context.surroundings.home.as_deref();
+        let is_missing = |file| path_of(file, home).is_some_and(|path| matches!(path.try_exists(), Ok(false)));
+        let missing = self.files.iter().filter(|(file, _)| is_missing(*file));
+        missing
+            .map(|(file, readers)| {
+                let readers: Vec<&str> = readers.iter().map(String::as_str).collect();
+                Problem::new(file.as_str(), format!("does not exist, and is read by {}", readers.join(", ")))
             })
             .collect()
     }
@@ -69,6 +87,13 @@ impl Needs {
         }
     }
 
+    fn kubeconfig(&mut self, kubeconfig: &Kubeconfig, reader: &str) {
+        self.reads(kubeconfig.variable(), reader);
+        if let Some(path) = kubeconfig.file() {
+            self.files.entry(path.clone()).or_default().insert(reader.to_owned());
+        }
+    }
+
     fn reads<'a>(&mut self, names: impl IntoIterator<Item = &'a config::EnvironmentVariable>, reader: &str) {
         for name in names {
             self.variables.entry(name.to_string()).or_default().insert(reader.to_owned());
@@ -95,7 +120,7 @@ pub(crate) fn needs(
     if probes == Probes::Asked
         && let Some(kubeconfig) = &environment.kubeconfig
     {
-        needs.reads([&kubeconfig.env], &format!("environments.{}.kubeconfig", environment.name));
+        needs.kubeconfig(kubeconfig, &format!("environments.{}.kubeconfig", environment.name));
     }
     let none = config::Health::default();
     let health = if probes == Probes::Asked { &environment.health } else { &none };
@@ -130,7 +155,7 @@ pub(crate) fn needs(
                 looking.needs.reads(&container.environment, &subject);
                 looking.address(&subject, container.templates());
                 if let Some(kubeconfig) = &environment.kubeconfig {
-                    looking.needs.reads([&kubeconfig.env], &subject);
+                    looking.needs.kubeconfig(kubeconfig, &subject);
                 }
                 let problem = services.as_ref().and_then(|all| revision.config.suite_image_problem(definition, all));
                 if let Some(problem) = problem {

@@ -13,6 +13,7 @@ use super::release::{known_tags, release_name, taken};
 use super::suites::suite_reference;
 use crate::context::{Context, git_error};
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::kubeconfig_file::MISSING_FILE;
 use crate::labels::count;
 use crate::refs_in_the_way::{Branches, in_the_way_hint, tags_in_the_way};
 use crate::revision::Revision;
@@ -134,10 +135,11 @@ impl Obstacles {
     }
 
     fn needs(&mut self, context: &Context, needs: Needs) {
-        let variables = needs.missing_variables(context);
+        let (variables, files) = (needs.missing_variables(context), needs.missing_files(context));
         self.add(ErrorKind::Usage, needs.problems, "correct the file in a change of its own, or take the suite out");
         self.add(ErrorKind::Usage, needs.programs, PROGRAM_HINT);
         self.add(ErrorKind::Usage, variables, "set the variables in the job that runs this command");
+        self.add(ErrorKind::Repository, files, MISSING_FILE);
         if let Some(error) = needs.address {
             let hint = error.hints().join("; ");
             self.add(ErrorKind::Usage, vec![Problem::new("address", error.message())], &hint);
