@@ -57,6 +57,13 @@ const FAULT: Fault = Fault {
 
 const FAULTS: &[Fault] = &[
     Fault {
+        name: "silent",
+        command: &["sleep", "600"],
+        container: "  readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 2 }",
+        keys: "tolerance: { silence: 20s }",
+        ..FAULT
+    },
+    Fault {
         name: "missing",
         sidecar: "      - { name: sidecar, image: \"IMAGE-gone:1\" }\n",
         keys: "unpinned-images: { \"IMAGE-gone:1\": { reason: of another team, owner: dana, until: \"2026-12-31\" } }",
@@ -251,6 +258,50 @@ fn b23_a_container_may_be_restarted_as_often_as_its_environment_says() {
     // By default it is two.
     let text = once.finished.text();
     assert!(text.contains(", 0 restarts") || text.contains(", 1 restarts"), "{text}");
+}
+
+#[test]
+fn b23_a_rollout_about_which_nothing_changes_ends_before_its_deadline() {
+    let Some(silent) = outcome("silent") else { return };
+    silent.tells(&[
+        "it is not ready, and nothing has changed about it for 20s (`tolerance.silence`)",
+        "probe: Pod ",
+        "connection refused",
+    ]);
+    silent.is_early();
+}
+
+/// A migration that prints nothing for twice as long as the limit.
+const QUIET_JOB: &str = "---
+apiVersion: batch/v1
+kind: Job
+metadata: { name: migrate }
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 0
+      containers: [{ name: migrate, image: 'IMAGE:latest', command: [sleep, '40'] }]
+";
+
+#[test]
+fn b23_a_job_that_prints_nothing_is_no_silence() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    let keys = "    tolerance: { silence: 20s }";
+    let namespace = cluster.namespace("shop-staging");
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], SOURCE, keys) else {
+        return;
+    };
+    let image = staging.image();
+    let app = Fault { container: "  readinessProbe: { tcpSocket: { port: 8080 } }", ..FAULT }.manifests(&image);
+    staging.shop.service("shop-cart").write("fault/app.yaml", app + &QUIET_JOB.replace("IMAGE", &image));
+    staging.merge(2, SERVES);
+    let started = Instant::now();
+    staging.ends("run staging", 0);
+    assert!(started.elapsed() > Duration::from_secs(40), "the Job was waited for");
 }
 
 #[test]

@@ -101,6 +101,11 @@ pub(super) const TOLERANCE: Shape = Keys(&[
         Text(Format::Duration),
         "How long a pod may find no node, or no room in a quota, before it is not waited for any longer.",
     ),
+    optional(
+        "silence",
+        Text(Format::Duration),
+        "How long nothing may change about what is waited for; without it the deadline of the run decides.",
+    ),
 ]);
 
 pub(super) const AWAIT_JOBS: Shape = Keys(&[

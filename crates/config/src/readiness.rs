@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lock_model::identifier;
 
-use super::decode::parsed;
+use super::decode::{optional, parsed};
 use super::tree::Node;
 use super::values::parse_duration;
 
@@ -110,11 +110,14 @@ pub struct Tolerance {
     pub restarts: u8,
     /// How long a pod may find no node, or no room in a quota.
     pub room: Duration,
+    /// How long nothing may change about what is waited for; `None`: until the deadline of the run.
+    pub silence: Option<Duration>,
 }
 
 pub(super) fn tolerance(node: &Node) -> Option<Tolerance> {
     let restarts = node.get("restarts")?.integer()?.try_into().ok()?;
-    Some(Tolerance { restarts, room: parse_duration(node.get("room")?.text()?).ok()? })
+    let duration = |node: &Node| parse_duration(node.text()?).ok();
+    Some(Tolerance { restarts, room: duration(node.get("room")?)?, silence: optional(node, "silence", duration)? })
 }
 
 pub(super) fn ready(node: &Node) -> Option<BTreeMap<GroupKind, ReadyCondition>> {

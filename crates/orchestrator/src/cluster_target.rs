@@ -48,6 +48,7 @@ impl ClusterPlace {
                 tolerance: Tolerance {
                     restarts: environment.tolerance.restarts.into(),
                     room: environment.tolerance.room,
+                    silence: environment.tolerance.silence,
                     ..Tolerance::default()
                 },
             },

@@ -103,11 +103,13 @@ pub struct Tolerance {
     pub settling: Duration,
     /// For a pod that no node takes, and for one that no quota lets in: others may go.
     pub room: Duration,
+    /// How long nothing at all may change about the objects of a wait; `None`: until its deadline.
+    pub silence: Option<Duration>,
 }
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { restarts: 2, settling: Duration::from_secs(20), room: Duration::from_secs(90) }
+        Self { restarts: 2, settling: Duration::from_secs(20), room: Duration::from_secs(90), silence: None }
     }
 }
 

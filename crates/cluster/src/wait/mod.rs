@@ -4,6 +4,7 @@
 //! the API server, so that the verdict comes with the event that completes it, however many objects there are.
 
 mod feed;
+mod silence;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use crate::object::{Kind, Object, ObjectKey};
 use crate::ready::{Rules, VolumeBinding};
 use crate::verdict::Verdict;
 use feed::{Feed, Update};
+use silence::Silence;
 use store::Store;
 
 /// How often verdicts are looked at that change with time alone.
@@ -101,6 +103,8 @@ pub enum WaitEnd {
     Failed,
     /// The time limit passed.
     Deadline,
+    /// Nothing changed for as long as [`Tolerance::silence`](crate::ready::Tolerance::silence) says.
+    Silent,
     /// The caller ended it.
     Stopped,
     /// There was no object to wait for: nothing is proven by that.
@@ -136,13 +140,15 @@ impl Connection {
         tokio::pin!(deadline, stop);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silence = Silence::default();
         loop {
+            let mut is_disturbed = false;
             let end = tokio::select! {
                 Some(update) = updates.recv() => {
-                    take(&mut store, update, events)?;
+                    is_disturbed |= take(&mut store, update, events)?;
                     // What came together is judged together.
                     while let Ok(update) = updates.try_recv() {
-                        take(&mut store, update, events)?;
+                        is_disturbed |= take(&mut store, update, events)?;
                     }
                     None
                 }
@@ -153,7 +159,13 @@ impl Connection {
                 () = &mut deadline => Some(WaitEnd::Deadline),
                 () = &mut stop => Some(WaitEnd::Stopped),
             };
-            store.judge(start.elapsed(), &options.rules, events);
+            let now = start.elapsed();
+            store.judge(now, &options.rules, events);
+            let is_silent = silence.exceeds(options.rules.tolerance.silence, now);
+            if store.take_news() || is_disturbed || is_silent && !store.would_have_news() {
+                silence.broken(now);
+            }
+            let end = end.or_else(|| silence.exceeds(options.rules.tolerance.silence, now).then_some(WaitEnd::Silent));
             let is_explained =
                 |end: &WaitEnd| *end != WaitEnd::Failed || store.has_seen_all() || start.elapsed() >= FIRST_LOOK;
             if let Some(end) = store.end(options.let_others_finish).filter(is_explained).or(end) {
@@ -177,10 +189,14 @@ impl Connection {
     }
 }
 
-fn take(store: &mut Store, update: Update, events: &(dyn Fn(WaitEvent<'_>) + Sync)) -> Result<(), ClusterError> {
+/// Gives whether the watch was disturbed, so that what happens there is not seen for a while.
+fn take(store: &mut Store, update: Update, events: &(dyn Fn(WaitEvent<'_>) + Sync)) -> Result<bool, ClusterError> {
     match update {
         Update::Fatal(error) => return Err(error),
-        Update::Disturbed(message) => events(WaitEvent::Disturbed { message: &message }),
+        Update::Disturbed(message) => {
+            events(WaitEvent::Disturbed { message: &message });
+            return Ok(true);
+        }
         Update::Unseen(message) => {
             events(WaitEvent::Disturbed { message: &message });
             store.unseen.push(message);
@@ -190,7 +206,7 @@ fn take(store: &mut Store, update: Update, events: &(dyn Fn(WaitEvent<'_>) + Syn
         Update::Applied(feed, object) => store.apply(feed, *object),
         Update::Deleted(object) => store.delete(&object),
     }
-    Ok(())
+    Ok(false)
 }
 
 /// One watch for each kind and namespace: of what is awaited, of what it owns, and of warnings.

@@ -7,6 +7,7 @@ use crate::object::{Object, ObjectKey};
 use crate::ready::{self, Facts, Memory, Rules, VolumeBinding, Warning};
 use crate::verdict::Verdict;
 use crate::wait::feed::Feed;
+use crate::wait::silence;
 use crate::wait::{Awaited, WaitEnd, WaitEvent, WaitOutcome};
 
 /// The name under which the binding of the default storage class is kept.
@@ -32,6 +33,8 @@ pub(super) struct Store {
     /// Whether a workload came or was scaled, so that Services can have pods now.
     has_new_backends: bool,
     dirty: BTreeSet<ObjectKey>,
+    /// Whether something changed about what is awaited since this was asked last.
+    has_news: bool,
     pub(super) unseen: Vec<String>,
 }
 
@@ -68,6 +71,7 @@ impl Store {
             feeds: feeds.len(),
             has_new_backends: false,
             dirty: BTreeSet::new(),
+            has_news: false,
             unseen: Vec::new(),
         }
     }
@@ -103,9 +107,11 @@ impl Store {
         if before.is_none_or(|replicas| replicas.as_ref() != object.at("/spec/replicas")) {
             self.has_new_backends |= self.entries.contains_key(object.key());
         }
+        let is_news = silence::is_news(self.objects.get(&uid).map(|stored| &stored.object), &object);
         self.keys.insert(object.key().clone(), uid.clone());
         self.objects.insert(uid.clone(), Stored { feed, object });
-        self.mark(&uid);
+        let is_ours = self.mark(&uid);
+        self.has_news |= is_news && is_ours;
     }
 
     pub(super) fn delete(&mut self, object: &Object) {
@@ -115,7 +121,7 @@ impl Store {
     }
 
     fn remove(&mut self, uid: &str) {
-        self.mark(uid);
+        self.has_news |= self.mark(uid);
         let Some(stored) = self.objects.remove(uid) else { return };
         if self.keys.get(stored.object.key()).is_some_and(|known| known == uid) {
             self.keys.remove(stored.object.key());
@@ -130,19 +136,25 @@ impl Store {
         let Some(uid) = event.text("/involvedObject/uid").map(str::to_owned) else { return };
         let text = |pointer: &str| event.text(pointer).unwrap_or_default().to_owned();
         let warning = Warning { uid: uid.clone(), reason: text("/reason"), message: text("/message") };
-        self.warnings.entry(uid.clone()).or_default().insert(warning.reason.clone(), warning);
-        self.mark(&uid);
+        let known = self.warnings.entry(uid.clone()).or_default();
+        let is_new = known.get(&warning.reason) != Some(&warning);
+        known.insert(warning.reason.clone(), warning);
+        let is_ours = self.mark(&uid);
+        self.has_news |= is_new && is_ours;
     }
 
-    /// The awaited object above this one is to be judged again.
-    fn mark(&mut self, uid: &str) {
+    /// The awaited object above this one is to be judged again, where there is one.
+    fn mark(&mut self, uid: &str) -> bool {
+        let mut is_ours = false;
         let mut next = Some(uid);
         while let Some(object) = next.and_then(|uid| self.objects.get(uid)).map(|stored| &stored.object) {
             if self.entries.contains_key(object.key()) {
                 self.dirty.insert(object.key().clone());
+                is_ours = true;
             }
             next = object.controller();
         }
+        is_ours
     }
 
     /// Verdicts that depend on time.
@@ -221,6 +233,32 @@ impl Store {
         })
     }
 
+    /// Whether something changed since the last call.
+    pub(super) fn take_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
+    }
+
+    /// Whether silence says anything: everything can be seen, and nothing does work that ends by itself.
+    pub(super) fn would_have_news(&self) -> bool {
+        let is_at_work = |stored: &Stored| {
+            let owner = stored.object.controller().and_then(|uid| self.objects.get(uid)).map(|stored| &stored.object);
+            let is_of_job = owner.is_some_and(|owner| owner.key().kind.is("batch", "Job"));
+            silence::is_at_work(&stored.object, is_of_job) && self.is_ours(&stored.object)
+        };
+        self.unseen.is_empty() && self.has_seen_all() && !self.objects.values().any(is_at_work)
+    }
+
+    /// Whether it is awaited, or belongs to something that is.
+    fn is_ours(&self, object: &Object) -> bool {
+        let mut next = Some(object);
+        std::iter::from_fn(|| {
+            let object = next?;
+            next = object.controller().and_then(|uid| self.objects.get(uid)).map(|stored| &stored.object);
+            Some(object)
+        })
+        .any(|object| self.entries.contains_key(object.key()))
+    }
+
     /// Whether every watch has reported everything once.
     pub(super) fn has_seen_all(&self) -> bool {
         self.listed.len() == self.feeds
@@ -242,14 +280,7 @@ impl Store {
     pub(super) fn outcome(self, end: WaitEnd) -> WaitOutcome {
         let mut terminating = Vec::new();
         for stored in self.objects.values().filter(|stored| stored.object.key().kind.is("", "Pod")) {
-            let mut next = Some(&stored.object);
-            let is_ours = std::iter::from_fn(|| {
-                let object = next?;
-                next = object.controller().and_then(|uid| self.objects.get(uid)).map(|stored| &stored.object);
-                Some(object)
-            })
-            .any(|object| self.entries.contains_key(object.key()));
-            if is_ours && stored.object.is_terminating() {
+            if stored.object.is_terminating() && self.is_ours(&stored.object) {
                 terminating.push(stored.object.key().clone());
             }
         }

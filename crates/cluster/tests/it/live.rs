@@ -58,7 +58,12 @@ async fn wait(connection: &Connection, awaited: &[Awaited], seconds: u64, others
         time_limit: Duration::from_secs(seconds),
         let_others_finish: others,
         rules: Rules {
-            tolerance: Tolerance { restarts: 1, settling: Duration::from_secs(5), room: Duration::from_secs(10) },
+            tolerance: Tolerance {
+                restarts: 1,
+                settling: Duration::from_secs(5),
+                room: Duration::from_secs(10),
+                silence: None,
+            },
             ..Rules::default()
         },
     };

@@ -55,6 +55,10 @@ impl EnvironmentNamespace {
             WaitEnd::Nothing => "there is nothing to wait for".to_owned(),
             WaitEnd::Failed => "it does not become ready".to_owned(),
             WaitEnd::Deadline => "it was not ready when the deadline passed".to_owned(),
+            WaitEnd::Silent => {
+                let limit = self.rules.tolerance.silence.unwrap_or_default();
+                format!("it is not ready, and nothing has changed about it for {limit:?} (`tolerance.silence`)")
+            }
             WaitEnd::Stopped => self.stopped("the wait for it was interrupted"),
         };
         let dossier = self.describe(&outcome, expected).await;

@@ -32,7 +32,10 @@ pub(super) fn report(name: &str, container: &Container, ended: &Ended, deadline:
     let is_complete = matches!(ended.verdict, Some(Readiness::Ready { .. }));
     let (verdict, message) = match (ended.end, exit) {
         (WaitEnd::Stopped, _) => return SuiteReport::unknown(name, &ended.why_stopped),
-        (WaitEnd::Deadline, exit) => return SuiteReport::unknown(name, &late(ended, exit.as_ref(), deadline)),
+        // No suite has a limit for silence.
+        (WaitEnd::Deadline | WaitEnd::Silent, exit) => {
+            return SuiteReport::unknown(name, &late(ended, exit.as_ref(), deadline));
+        }
         (WaitEnd::Ready | WaitEnd::Failed | WaitEnd::Nothing, None) => {
             return SuiteReport::unknown(name, &format!("its container did not run to its end{}", cause(ended)));
         }
@@ -47,7 +50,12 @@ fn late(ended: &Ended, exit: Option<&Exit<'_>>, deadline: Duration) -> String {
     // Such as a proxy that a webhook added to the pod.
     let others = exit.pod.containers.iter().filter(|container| container.is_running && container.name != CONTAINER);
     let others: Vec<String> = others.map(|container| format!("`{}`", escape_short(&container.name, 100))).collect();
-    format!("{late}: its container ended with exit code {}, and others run on: {}", exit.code, others.join(", "))
+    let ended = format!("{late}: its container ended with exit code {}", exit.code);
+    if others.is_empty() {
+        format!("{ended}, and its pod is not said to have ended")
+    } else {
+        format!("{ended}, and others run on: {}", others.join(", "))
+    }
 }
 
 /// What the rules say of the first thing that is wrong.
