@@ -95,11 +95,11 @@ impl ReleaseInputs {
     }
 }
 
-/// Whether target `render` reads a file of this name. A `Kustomization` stops it.
+/// Whether target `render` reads a file of this name, whatever the case of its ending. A `Kustomization` stops it.
 pub fn is_manifest(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    matches!(extension, Some("yaml" | "yml" | "json")) || name == "Kustomization"
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    matches!(extension.as_deref(), Some("yaml" | "yml" | "json")) || name == "Kustomization"
 }
 
 /// A path that the configuration names. A file in `locks/` is none: the lock stands for that folder, and not for whatever

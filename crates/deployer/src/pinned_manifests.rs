@@ -324,7 +324,7 @@ fn file_kind(file: &str) -> Result<FileKind, &'static str> {
     }
     let Some((stem, extension)) = file.rsplit_once('.') else { return Ok(FileKind::Other) };
     let hidden = file.split('/').any(|part| part.starts_with('.'));
-    match extension {
+    match extension.to_ascii_lowercase().as_str() {
         "yaml" | "yml" | "json" if !hidden => Ok(FileKind::Manifest(format!("{stem}.yaml"))),
         _ => Ok(FileKind::Other),
     }
@@ -341,6 +341,8 @@ mod tests {
             assert!(file_kind(path).is_err(), "{path}");
         }
         assert_eq!(file_kind("a/b.yml"), Ok(FileKind::Manifest("a/b.yaml".to_owned())));
+        assert_eq!(file_kind("b.YAML"), Ok(FileKind::Manifest("b.yaml".to_owned())));
+        assert_eq!(file_kind("b.Yml"), Ok(FileKind::Manifest("b.yaml".to_owned())));
         assert_eq!(file_kind("b.json"), Ok(FileKind::Manifest("b.yaml".to_owned())));
         assert_eq!(file_kind("README.md"), Ok(FileKind::Other));
         assert_eq!(file_kind(".github/x.yaml"), Ok(FileKind::Other));

@@ -148,7 +148,12 @@ impl HttpProbe {
         let start = Instant::now();
         let mut answer = self.expected(client).await?;
         let status = format!("status {}", self.status);
-        let body = if self.expectation.reads_body() { whole(&mut answer).await? } else { Vec::new() };
+        let body = if self.expectation.reads_body() {
+            whole(&mut answer).await?
+        } else {
+            announced(&mut answer).await?;
+            Vec::new()
+        };
         let mut wrong = self.expectation.mismatches(answer.headers(), &body, &self.redactor);
         if let Some(limit) = self.expectation.within.filter(|limit| start.elapsed() > *limit) {
             wrong.push(format!("the whole answer took longer than {}", in_words(limit)));
@@ -222,6 +227,16 @@ async fn whole(answer: &mut Incoming) -> Result<Vec<u8>, Found> {
         Ok((_, false)) => Err(unknown(format!("the answer has more than {BODY_COMPARED} bytes"))),
         Err((_, reason)) => Err(unknown(format!("the answer ends early: {reason}"))),
     }
+}
+
+/// Reads a body that nobody compares, as far as its length was announced: a server that dies on the way is not healthy. One
+/// without an announced length may have no end.
+async fn announced(answer: &mut Incoming) -> Result<(), Found> {
+    if !answer.headers().contains_key(http::header::CONTENT_LENGTH) {
+        return Ok(());
+    }
+    let ended = answer.read(BODY_COMPARED).await;
+    ended.map(drop).map_err(|(_, reason)| unhealthy(format!("the answer ends early: {reason}")))
 }
 
 fn connect_state(error: &reqwest::Error) -> CheckState {

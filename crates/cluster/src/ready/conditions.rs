@@ -1,3 +1,6 @@
+use serde_json::Value;
+
+use crate::object::Object;
 use crate::ready::{Facts, Memory, RequiredCondition, Rules};
 use crate::verdict::{Cause, FailureClass, Permanence, Verdict};
 
@@ -62,9 +65,27 @@ pub(super) fn custom(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory) -> V
         let cause = Cause::new(FailureClass::Condition, Permanence::Temporary, object.key(), message);
         return Verdict::waiting_for(format!("condition {name} is {}", condition.status), vec![cause]);
     }
+    if let Some(why) = unreadable(object) {
+        return Verdict::undefined(why);
+    }
     match (seen, object.list("/status/conditions").is_empty()) {
         (true, _) => Verdict::ready("its controller has seen it"),
         (false, true) => Verdict::undefined("has neither conditions nor an observed generation"),
         (false, false) => Verdict::undefined("has no condition Ready"),
     }
+}
+
+/// Why the conditions of an object say nothing although there are some.
+fn unreadable(object: &Object) -> Option<&'static str> {
+    if object.at("/status").is_some_and(|status| !status.is_object()) {
+        return Some("its `status` is no map, so that nothing says whether it is ready");
+    }
+    if object.at("/status/conditions").is_some_and(|conditions| !conditions.is_array()) {
+        return Some("its `status.conditions` is no list, so that nothing says whether it is ready");
+    }
+    let is_text = |condition: &Value, key: &str| condition.get(key).is_some_and(Value::is_string);
+    let mut conditions = object.list("/status/conditions").iter();
+    conditions
+        .any(|condition| !is_text(condition, "type") || !is_text(condition, "status"))
+        .then_some("one of its conditions has no `type` or no `status`, so that nothing says whether it is ready")
 }

@@ -818,6 +818,11 @@ fn a_kubeconfig_is_in_a_variable_or_in_a_file_of_the_machine() {
         }
         places.iter().map(ToString::to_string).collect()
     };
+    for (path, is_manifest) in
+        [("a/b.yaml", true), ("a/b.YAML", true), ("b.Yml", true), ("b.JSON", true), ("yaml", false)]
+    {
+        assert_eq!(config::is_manifest(path), is_manifest, "{path}");
+    }
     assert_eq!(places("mine"), ["namespace shop-mine of ~/.kube/shop config, context west"]);
     assert_eq!(places("runner"), ["namespace shop-mine of /etc/orchestrator/kubeconfig"]);
     let names: Vec<_> = config.secret_variables().iter().map(ToString::to_string).collect();

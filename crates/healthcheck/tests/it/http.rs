@@ -107,6 +107,24 @@ async fn t40_an_endless_body_is_cut_and_silence_ends_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn p21_a_body_that_ends_before_its_announced_length_is_not_healthy() {
+    let cut = |body: &'static str| {
+        move |_: &str| Answer::Bytes(format!("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{body}").into())
+    };
+    for body in ["", "12345"] {
+        let server = Server::start(cut(body)).await;
+        let result = ask(http_probe(&server.url), PATIENCE).await;
+        assert_eq!(result.state, CheckState::Unhealthy, "{body}: {}", result.detail);
+        assert!(result.detail.contains("the answer ends early"), "{}", result.detail);
+    }
+    let whole = Server::start(cut("1234567890")).await;
+    assert_eq!(ask(http_probe(&whole.url), PATIENCE).await.state, CheckState::Healthy);
+    let none = Server::start(|_| Answer::Bytes(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n".to_vec())).await;
+    let probe = HttpProbe::new(&none.url).unwrap().status(204);
+    assert_eq!(ask(Probe::Http(probe), PATIENCE).await.state, CheckState::Healthy);
+}
+
+#[tokio::test]
 async fn p21_nobody_listening_is_unhealthy_and_an_unknown_name_is_unknown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
