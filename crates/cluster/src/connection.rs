@@ -10,7 +10,7 @@ use crate::discovery::{Discovery, Resource};
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::kubeconfig::Kubeconfig;
 use crate::object::{Kind, Object, ObjectKey};
-use crate::transport::{Call, Patience, Transport, asked_to_wait};
+use crate::transport::{Absence, Call, Patience, Tell, Transport, asked_to_wait};
 
 /// The name under which fields are owned in a server-side apply.
 pub const FIELD_MANAGER: &str = "orchestrator";
@@ -98,8 +98,16 @@ impl Connection {
             ClusterError::new(&subject, ClusterErrorKind::Client { reason: excerpt(error.to_string()) })
         })?;
         let client = client.with_layer(&tower::util::MapResultLayer::new(asked_to_wait)).build();
-        let transport = Transport { client, patience };
-        Ok(Self { transport, server: kubeconfig.server().to_owned(), discovery: Arc::default() })
+        let server = kubeconfig.server();
+        let transport = Transport { client, patience, server: server.into(), absence: Absence::default() };
+        Ok(Self { transport, server: server.to_owned(), discovery: Arc::default() })
+    }
+
+    /// Tells, once, that the API server does not answer and is asked again.
+    #[must_use]
+    pub fn telling(mut self, tell: Tell) -> Self {
+        self.transport.absence = Absence::new(tell);
+        self
     }
 
     /// The same client with another patience.

@@ -21,6 +21,12 @@ impl ClusterError {
         Self { subject: subject.to_string(), kind }
     }
 
+    /// The same, of the API server at this address.
+    pub(crate) fn at(self, server: &str) -> Self {
+        let subject = format!("{} of {}", self.subject, excerpt(server));
+        Self { subject, ..self }
+    }
+
     /// The object, kind or kubeconfig that the request was about, as messages name it.
     pub fn subject(&self) -> &str {
         &self.subject

@@ -53,6 +53,6 @@ pub use references::{MissingReference, Reference, ReferenceReport, references};
 pub use running::{ContainerRole, RunningContainer, RunningPod};
 pub use state::{DeployedRelease, KnownJobs, NamespaceOwner, NamespaceState, StateKey};
 pub use traces::{Access, ClusterEvent, LogTail};
-pub use transport::Patience;
+pub use transport::{Patience, Tell};
 pub use verdict::{Cause, FailureClass, Permanence, Verdict};
 pub use wait::{Awaited, WaitEnd, WaitEvent, WaitOptions, WaitOutcome};

@@ -1,6 +1,8 @@
 //! One request: deadline, retries of what is temporary, and the answer as JSON or as an error with a kind.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
@@ -37,6 +39,33 @@ impl Default for Patience {
 pub(crate) struct Transport {
     pub(crate) client: kube::Client,
     pub(crate) patience: Patience,
+    /// The address of the API server.
+    pub(crate) server: Arc<str>,
+    pub(crate) absence: Absence,
+}
+
+/// Takes a line for people.
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Who is told once that the API server does not answer, before it is asked again.
+#[derive(Clone, Default)]
+pub(crate) struct Absence {
+    tell: Option<Tell>,
+    is_told: Arc<AtomicBool>,
+}
+
+impl Absence {
+    pub(crate) fn new(tell: Tell) -> Self {
+        Self { tell: Some(tell), is_told: Arc::default() }
+    }
+
+    fn told(&self, text: impl FnOnce() -> String) {
+        if let Some(tell) = &self.tell
+            && !self.is_told.swap(true, Ordering::Relaxed)
+        {
+            tell(&text());
+        }
+    }
 }
 
 /// A request that has the same effect when it is sent twice.
@@ -117,10 +146,18 @@ impl Transport {
                 Err(_) => ClusterError::new(subject, ClusterErrorKind::TimedOut { limit }),
             };
             let wait = error.retry_after().unwrap_or_default().max(pause);
+            let is_absent =
+                matches!(error.kind(), ClusterErrorKind::Unreachable { .. } | ClusterErrorKind::TimedOut { .. });
             if !can_retry(&error) || Instant::now() + wait >= end {
-                return Err(error);
+                return Err(if is_absent { error.at(&self.server) } else { error });
             }
             log::debug!("{error}; again in {} ms", wait.as_millis());
+            if is_absent {
+                let retries = self.patience.retries.as_secs();
+                let text =
+                    || format!("{}; it is asked again for up to {retries} s", error.at(&self.server).with_causes());
+                self.absence.told(text);
+            }
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -74,7 +74,7 @@ impl ClusterPlace {
         let deadline = before(context.deadline, Instant::now());
         EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), deadline, interrupt)
             .await
-            .map(|namespace| namespace.with_rules(self.rules.clone()))
+            .map(|namespace| namespace.with_rules(self.rules.clone()).telling(context.notes()))
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
     }
 

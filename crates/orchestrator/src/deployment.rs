@@ -153,9 +153,18 @@ async fn planned_alone(workspace: &Workspace, environment: &EnvironmentName, com
     let mut report = PlanReport::new(&planning, Some(plan), deployable.request.not_deployed);
     warnings.append(&mut report.warnings);
     report.warnings = warnings;
-    report.not_judged =
-        NotJudged::without_forge(&["what is deployed", "the rules of its branch", "whose the target's branch is"]);
+    report.not_judged = NotJudged::without_forge(&open_questions(environment));
     Ok(report)
+}
+
+/// What a plan without a forge does not answer.
+fn open_questions(environment: &config::Environment) -> Vec<&'static str> {
+    let place = match &environment.target {
+        Some(config::Target::Helm(_) | config::Target::Apply(_)) => "whose the namespace is",
+        Some(config::Target::Render(_)) | None => "whose the target's branch is",
+    };
+    let settings = environment.has_settings().then_some("the settings of services, which the plan leaves out");
+    ["what is deployed", "the rules of its branch", place].into_iter().chain(settings).collect()
 }
 
 /// Says what merging a pull request would deploy to an environment of the merge result, also to one that comes later.
@@ -343,4 +352,34 @@ fn belongs(revision: &Revision, lock: &Lock) -> Result<()> {
     Err(Error::new(ErrorKind::Repository, format!("the lock does not belong to commit {}", revision.commit.short(12)))
         .problems(mismatches.iter().map(|mismatch| Problem::new(mismatch.path(), mismatch.to_string())))
         .hint(format!("{} commits the lock of a merge", locking_command(&revision.config))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_without_a_forge_says_what_it_leaves_out() {
+        let text = r#"version: 1
+project: { prefix: shop- }
+images: { repository: "ghcr.io/shop/{name}", tags: ["main-{sha7}"] }
+services: [{ match: "**" }]
+environments:
+  cluster:
+    namespace: shop
+    kubeconfig: { file: ~/.kube/shop }
+    target: { kind: helm, chart: "{path}/chart" }
+    deploy: ["**"]
+    secret: [{ env: "{NAME}_SECRETS", format: dotenv }]
+  branch:
+    namespace: shop
+    target: { kind: render, source: "{path}/deploy", branch: deploy/staging }
+    deploy: ["**"]
+"#;
+        let config = config::Config::parse("orchestrator.yaml", text.as_bytes()).unwrap();
+        let of = |name: &str| open_questions(&config.environments[name]);
+        let cluster = ["whose the namespace is", "the settings of services, which the plan leaves out"];
+        assert_eq!(of("cluster"), [["what is deployed", "the rules of its branch"], cluster].concat());
+        assert_eq!(of("branch"), ["what is deployed", "the rules of its branch", "whose the target's branch is"]);
+    }
 }

@@ -166,6 +166,12 @@ impl Workspace {
         self.events.event(event);
     }
 
+    /// What says something in one line, for a library that keeps it.
+    pub(crate) fn notes(&self) -> Arc<dyn Fn(&str) + Send + Sync> {
+        let events = Arc::clone(&self.events);
+        Arc::new(move |text| events.event(Event::Note(text)))
+    }
+
     /// Says something in one line.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         self.emit(Event::Note(text.as_ref()));

@@ -1,6 +1,7 @@
 //! Questions to a cluster before a deployment: each is seen to fail and to pass, on objects or on a real API server.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cluster::capacity::{Bounds, Demand, placement};
@@ -180,6 +181,29 @@ async fn an_api_server_that_is_not_there_is_not_healthy() {
     ] {
         let wrong = wrong(&answer);
         assert!(wrong.contains("the API server cannot be reached") && !wrong.contains("secret"), "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_does_not_answer_is_named_once_before_it_is_asked_again() {
+    let kubeconfig = "{ current-context: a, contexts: [{ name: a, context: { cluster: c, user: u } }], clusters: [{ name: c, \
+                      cluster: { server: \"https://127.0.0.1:1\" } }], users: [{ name: u, user: { token: secret } }] }";
+    let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &BTreeSet::new()).unwrap();
+    let patience = Patience { request: Duration::from_secs(2), retries: Duration::from_secs(1) };
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&told);
+    let tell = Arc::new(move |line: &str| lines.lock().unwrap().push(line.to_owned()));
+    let connection = Connection::new(&kubeconfig, patience).await.unwrap().telling(tell);
+    for _ in 0..2 {
+        let wrong = wrong(&connection.namespace_health("shop").await);
+        assert!(wrong.contains("of https://127.0.0.1:1: the API server cannot be reached"), "{wrong}");
+    }
+    let told = told.lock().unwrap();
+    let [line] = told.as_slice() else { panic!("one line: {told:?}") };
+    for part in
+        ["of https://127.0.0.1:1: the API server cannot be reached", "refused", "it is asked again for up to 1 s"]
+    {
+        assert!(line.contains(part), "`{part}`: {line}");
     }
 }
 

@@ -122,6 +122,13 @@ impl EnvironmentNamespace {
         self
     }
 
+    /// Tells, once, that the API server does not answer and is asked again.
+    #[must_use]
+    pub fn telling(mut self, tell: cluster::Tell) -> Self {
+        self.connection = self.connection.telling(tell);
+        self
+    }
+
     /// Waits by these rules in place of the default ones.
     #[must_use]
     pub fn with_rules(self, rules: Rules) -> Self {
