@@ -16,7 +16,7 @@ const TARGET: &str = r#"target: { kind: apply, source: "{path}/cluster" }
   secret: [{ set: { B: "secret-of-{mode}" } }]"#;
 
 /// Whether a request changes something.
-fn is_write(line: &str) -> bool {
+pub(crate) fn is_write(line: &str) -> bool {
     let writes = ["POST ", "PUT ", "PATCH ", "DELETE "].iter().any(|method| line.starts_with(method));
     writes && !line.contains("dryRun=All") && !line.contains("/selfsubject")
 }

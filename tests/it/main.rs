@@ -22,6 +22,7 @@ mod cluster_health;
 mod cluster_intrusions;
 mod cluster_keys;
 mod cluster_kill;
+mod cluster_kill_helm;
 mod cluster_kill_writes;
 mod cluster_kubeconfig_file;
 mod cluster_lies;

@@ -1,0 +1,166 @@
+//! A run that is killed before each write of a deployment with helm, its own and helm's, and the same command again.
+//!
+//! helm goes through the same door as its run, and ends with it: what it waits for there never reaches the API server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use test_support::{Act, Cluster, Gate};
+
+use crate::cluster_kill::helms;
+use crate::cluster_kill_writes::is_write;
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
+use crate::shop::wait_until;
+
+const TARGET: &str = r#"target: { kind: helm, chart: "{path}/chart" }
+  config: [{ set: { A: "of-{mode}" } }]"#;
+
+/// It runs before everything else of its release, and an object that must outlive all of this.
+const HOOK: &str = r#"---
+apiVersion: batch/v1
+kind: Job
+metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: "pre-install,pre-upgrade" } }
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{ name: migrate, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}" }]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: {{ .Release.Name }}-data }
+data: { A: "1" }
+"#;
+
+/// Whether the first deployment is killed, or the one after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    First,
+    Update,
+}
+
+/// A shop whose next `run staging` is the deployment that is meant.
+fn shop(cluster: &Cluster, which: Which) -> ClusterShop<'_> {
+    let namespace = cluster.fake_namespace("kill-helm");
+    let shop = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], TARGET, "");
+    let shop = shop.expect("the node was asked for").with_program_or_skip("helm", "helm4");
+    let staging = shop.expect("helm was asked for");
+    let chart = format!("{DEPLOYMENT}{HOOK}");
+    staging.merge_chart(2, SERVES, &chart);
+    if which == Which::Update {
+        staging.ends("run staging", 0);
+        staging.merge_chart(3, SERVES, &chart);
+    }
+    staging
+}
+
+/// The writes of a run that nothing disturbs.
+fn undisturbed(cluster: &Cluster, which: Which) -> Vec<String> {
+    let staging = shop(cluster, which);
+    let gate = cluster.gate_or_skip(|_| Act::Pass).expect("its parts were asked for");
+    staging.ends_with(gate.kubeconfig(), "run staging", 0);
+    writes(&gate).into_iter().map(|line| line.replace(&staging.namespace, "NAMESPACE")).collect()
+}
+
+fn writes(gate: &Gate) -> Vec<String> {
+    gate.requests().into_iter().filter(|line| is_write(line)).collect()
+}
+
+/// What must be there once, and is not made anew.
+fn uids(staging: &ClusterShop<'_>) -> String {
+    let uids = "--output=jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid}{\"\\n\"}{end}";
+    staging.kubectl(&["get", "deployments,configmaps", uids])
+}
+
+/// Everything that a deployment writes, but for what only says when.
+fn state(staging: &ClusterShop<'_>) -> String {
+    let versions = "--output=jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid} {.metadata.generation} \
+                    {.metadata.labels.status}{\"\\n\"}{end}";
+    staging.kubectl(&["get", "deployments,configmaps,secrets,replicasets,jobs", versions])
+}
+
+/// Kills a run before a write, and runs the same command again.
+fn killed(cluster: &Cluster, number: usize, write: &str, which: Which) {
+    let case = format!("{which:?}, before write {number}, {write}");
+    let staging = shop(cluster, which);
+    let (before, revisions) = (uids(&staging), staging.revisions());
+    let count = Arc::new(AtomicUsize::new(0));
+    let gate = cluster.gate_or_skip(move |line| {
+        let is_held = is_write(line) && count.fetch_add(1, Ordering::SeqCst) + 1 >= number;
+        if is_held { Act::Hold } else { Act::Pass }
+    });
+    let gate = gate.expect("its parts were asked for");
+    let mut run = staging.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
+    wait_until(&case, || gate.held() > 0);
+    run.kill();
+    let begin = Instant::now();
+    assert_eq!(run.wait().signal(), Some(9), "{case}");
+    while !helms(&staging.namespace).is_empty() {
+        assert!(begin.elapsed() < Duration::from_secs(2), "{case}: helm lives on");
+    }
+    drop(gate);
+    let left = uids(&staging);
+
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
+    // What was there before the kill, or came before it, is not made anew.
+    let (after, done) = (uids(&staging), state(&staging));
+    for there in before.lines().chain(left.lines()) {
+        assert!(after.lines().any(|line| line == there), "{case}: `{there}` is not in\n{after}");
+    }
+    let count = |what: &str| done.lines().filter(|line| line.starts_with(what)).count();
+    for (what, expected) in [
+        ("Deployment shop-cart ", 1),
+        ("ConfigMap shop-cart-data ", 1),
+        ("ReplicaSet ", if which == Which::First { 1 } else { 2 }),
+        ("ConfigMap shop-cart-config-", 1),
+        ("Job shop-cart-migrate ", 1),
+    ] {
+        assert_eq!(count(what), expected, "{case}: {what}: {done}");
+    }
+    assert!(!done.contains("pending"), "{case}: {done}");
+    let made = staging.revisions() - revisions;
+    assert!((1..=2).contains(&made), "{case}: {made} revisions: {done}");
+    // Nothing is done twice.
+    staging.ends("run staging", 0);
+    assert_eq!(state(&staging), done, "{case}");
+}
+
+#[test]
+fn f2_a_run_that_is_killed_before_any_write_of_its_helm_is_taken_forward_by_the_same_command() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() || cluster.fake_nodes_or_skip(2).is_none() {
+        return;
+    }
+    let Some(gate) = cluster.gate_or_skip(|_| Act::Pass) else { return };
+    drop(gate);
+    if test_support::bench::part_or_skip("helm4").is_none() {
+        return;
+    }
+    let (first, update) = std::thread::scope(|scope| {
+        let update = scope.spawn(|| undisturbed(cluster, Which::Update));
+        (undisturbed(cluster, Which::First), update.join().unwrap())
+    });
+    for (writes, which) in [(&first, "first"), (&update, "update")] {
+        for write in ["/leases", "/secrets", "/jobs", "/deployments"] {
+            assert!(writes.iter().any(|line| line.contains(write)), "{which}: {write}: {writes:#?}");
+        }
+    }
+    // The writes of the run itself are those of target `apply`, each of which is tried there: here those of helm, and the ones
+    // on either side.
+    let cases = |writes: &[String], which| {
+        let is_of_helm = |line: &&String| !line.contains("/leases") && !line.contains("orchestrator-state");
+        let begin = writes.iter().position(|line| is_of_helm(&line)).unwrap_or_default();
+        let end = writes.iter().rposition(|line| is_of_helm(&line)).unwrap_or_default();
+        let numbered = writes.iter().cloned().enumerate().take(end + 2).skip(begin);
+        numbered.map(|(index, write)| (index + 1, write, which)).collect::<Vec<_>>()
+    };
+    let cases = [cases(&first, Which::First), cases(&update, Which::Update)].concat();
+    println!("killed before each of {cases:#?}");
+    std::thread::scope(|scope| {
+        for (number, write, which) in &cases {
+            scope.spawn(move || killed(cluster, *number, write, *which));
+        }
+    });
+}
