@@ -61,18 +61,18 @@ impl Seen {
     /// When this command had its first answer about the tag.
     pub(crate) fn first_answer(self) -> Option<Instant> {
         match self {
-            Seen::Now(times) => times.first,
-            Seen::Pinned | Seen::Before { .. } => None,
+            Self::Now(times) => times.first,
+            Self::Pinned | Self::Before { .. } => None,
         }
     }
 
     /// Whether nothing is left to be looked at, where the last first answer about any tag came at this time.
     pub(crate) fn is_confirmed(self, last_answer: Option<Instant>) -> bool {
         match self {
-            Seen::Now(times) => times.confirm(last_answer),
+            Self::Now(times) => times.confirm(last_answer),
             // A digest stands for the same image for ever.
-            Seen::Pinned => true,
-            Seen::Before { .. } => false,
+            Self::Pinned => true,
+            Self::Before { .. } => false,
         }
     }
 }
