@@ -48,7 +48,7 @@ impl Config {
     pub fn own_credentials(&self) -> BTreeSet<&EnvironmentVariable> {
         let kubeconfigs = self.environments.values().filter_map(|environment| environment.kubeconfig.as_ref());
         let pulls = self.environments.values().filter_map(|environment| environment.pull_secret.as_ref());
-        let kubeconfigs = kubeconfigs.map(|kubeconfig| &kubeconfig.env);
+        let kubeconfigs = kubeconfigs.filter_map(Kubeconfig::variable);
         kubeconfigs.chain(pulls.map(|pull| &pull.password)).collect()
     }
 

@@ -81,7 +81,9 @@ impl Registry {
             let mut late = self.confirm_all(&mut answers, deadline, on_event).await;
             let may_come = |unresolved: &Unresolved| may_come(unresolved, &polls);
             let hopeless = answers.values().any(|(_, answer)| answer.as_ref().is_err_and(|error| !may_come(error)));
-            late.retain(|position| !hopeless && answers[position].1.as_ref().is_err_and(may_come));
+            late.retain(|position| {
+                !hopeless && answers.get(position).is_some_and(|(_, answer)| answer.as_ref().is_err_and(may_come))
+            });
             pending = late.iter().filter_map(|position| answers.remove(position)).map(|(pending, _)| pending).collect();
         }
         self.tidy();
