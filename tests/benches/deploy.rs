@@ -39,12 +39,22 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
 
 /// Nine services that are new, and the same once more.
 fn nine(mode: Mode, cluster: &'static Cluster, helm: &Part, table: &mut Table) {
-    let Some(mut train) = Train::new_or_skip(cluster, mode.choose(9, 2)) else { return };
+    let (mut floor, mut script, mut ours) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    let mut measured = None;
+    // All three turn and turn about, with namespaces, images and releases of their own.
+    for _ in 0..mode.choose(3, 1) {
+        if let Some(before) = measured.take() {
+            Train::remove(before);
+        }
+        let Some(mut train) = Train::new_or_skip(cluster, mode.choose(9, 2)) else { return };
+        train.floor("cold");
+        floor = floor.min(train.floor("floor"));
+        script = script.min(train.script(helm));
+        ours = ours.min(fastest(1, || drop(train.staging.ends_with(&train.kubeconfig, "run staging", 0))));
+        measured = Some(train);
+    }
+    let Some(train) = measured else { return };
     let count = train.services.len();
-    train.floor("cold");
-    let floor = train.floor("floor");
-    let script = train.script(helm);
-    let ours = fastest(1, || drop(train.staging.ends_with(&train.kubeconfig, "run staging", 0)));
     let what =
         format!("{count} new services in one wave, the whole run; `helm upgrade` one after another, `kubectl wait`");
     table.at_most(&what, Quantity::Time(ours), Some(Quantity::Time(script)), Quantity::Time(floor + seconds(8)));
@@ -59,6 +69,7 @@ fn nine(mode: Mode, cluster: &'static Cluster, helm: &Part, table: &mut Table) {
     table.at_most("API requests of it", Quantity::Count(requests), None, Quantity::Count(40));
     let started = fs::read_to_string(helms).unwrap_or_default().lines().count();
     table.at_most("processes of helm", Quantity::Count(u64::try_from(started).unwrap()), None, Quantity::Count(0));
+    train.remove();
 }
 
 /// One of twenty services has a new version.
@@ -71,7 +82,7 @@ fn one_of_twenty(mode: Mode, cluster: &'static Cluster, table: &mut Table) {
     // Once in a namespace that is thrown away, so that the node has the image.
     train.floor("pulled");
     let first = train.services.keys().next().unwrap().clone();
-    let namespace = train.floors.last().unwrap().clone();
+    let namespace = train.others.last().unwrap().clone();
     let object = deployment(&first, &train.services[&first]).replace("app: SELF", "app: SELF, restarted: \"1\"");
     let floor = fastest(1, || {
         cluster.apply(&within(&object, &namespace));
@@ -104,7 +115,8 @@ struct Train {
     services: BTreeMap<String, String>,
     user: String,
     kubeconfig: String,
-    floors: Vec<String>,
+    /// Namespaces beside that of staging.
+    others: Vec<String>,
 }
 
 impl Train {
@@ -115,7 +127,7 @@ impl Train {
         let staging =
             ClusterShop::with_or_skip(cluster, "helm4", &paths, "\n  waves: [{ match: \"**\", at-once: 9 }]")?;
         let (user, kubeconfig) = staging.counted_user();
-        let mut train = Self { staging, cluster, services: BTreeMap::new(), user, kubeconfig, floors: Vec::new() };
+        let mut train = Self { staging, cluster, services: BTreeMap::new(), user, kubeconfig, others: Vec::new() };
         for path in names {
             train.commit(&path, FIRST);
         }
@@ -144,8 +156,15 @@ impl Train {
             self.cluster.apply(&objects);
             self.wait(&namespace);
         });
-        self.floors.push(namespace);
+        self.others.push(namespace);
         time
+    }
+
+    /// Removes what runs on the node, which has room for a hundred pods.
+    fn remove(self) {
+        let namespaces = self.others.iter().chain([&self.staging.namespace]).map(String::as_str);
+        let words: Vec<&str> = ["delete", "namespace"].into_iter().chain(namespaces).collect();
+        self.cluster.kubectl(&words);
     }
 
     fn wait(&self, namespace: &str) {
@@ -154,8 +173,9 @@ impl Train {
     }
 
     /// What a script does: `helm upgrade` for one after another, and then a wait for all.
-    fn script(&self, helm: &Part) -> Duration {
+    fn script(&mut self, helm: &Part) -> Duration {
         let namespace = self.cluster.namespace("script");
+        self.others.push(namespace.clone());
         let folder = self.staging.shop.join("script-chart");
         fs::create_dir_all(folder.join("templates")).unwrap();
         fs::write(folder.join("Chart.yaml"), "apiVersion: v2\nname: service\nversion: 0.1.0\n").unwrap();

@@ -61,6 +61,8 @@ pub enum DeployEvent {
         /// False where it was as planned before.
         changed: bool,
     },
+    /// The last part that changes is written, and the target waits until it is ready. Not every target says so.
+    Waiting,
 }
 
 impl fmt::Display for DeployEvent {
@@ -69,6 +71,7 @@ impl fmt::Display for DeployEvent {
             Self::Started { subject } => write!(f, "writing {subject}"),
             Self::Finished { subject, changed: true } => write!(f, "{subject} is written"),
             Self::Finished { subject, changed: false } => write!(f, "{subject} is unchanged"),
+            Self::Waiting => f.write_str("waiting until it is ready"),
         }
     }
 }

@@ -117,7 +117,7 @@ pub use namespace::{
 };
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};
-pub use program_search::ProgramSearch;
+pub use program_search::{ProgramSearch, ProgramVersions};
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};
 pub use render::{RenderFolder, RenderTarget};
 pub use request::{

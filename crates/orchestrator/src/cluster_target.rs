@@ -262,6 +262,7 @@ pub(crate) fn program_search(context: &Workspace) -> ProgramSearch {
     search.interrupt = context.surroundings.interrupt.clone();
     search.redactor = context.surroundings.redactor.clone();
     search.launcher.clone_from(&context.surroundings.launcher);
+    search.versions = context.versions.clone();
     search
 }
 

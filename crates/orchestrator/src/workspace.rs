@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use config::Config;
+use deployer::ProgramVersions;
 use git::{CommitFacts, Git, GitOptions, Transport};
 use lock_gen::{Ownership, SubmoduleContent, Superproject};
 use lock_model::{CommitId, Digest, EnvironmentName, RepositoryUrl, Timestamp, UserName};
@@ -51,6 +52,8 @@ pub struct Workspace {
     pub(crate) redactors: Mutex<BTreeMap<CommitId, Redactor>>,
     /// The same for the suites of an environment.
     pub(crate) suite_redactors: Mutex<BTreeMap<(CommitId, EnvironmentName), Redactor>>,
+    /// The versions that programs of deployments have said they have.
+    pub(crate) versions: ProgramVersions,
     /// What was opened of submodules, by name, address and commit.
     pub(crate) contents: Mutex<BTreeMap<(String, String, CommitId), Arc<SubmoduleContent>>>,
     /// On whose behalf `git` is run; absent where there is no forge, and where it is not known who acts.
@@ -104,6 +107,7 @@ impl Workspace {
             digests: Mutex::default(),
             redactors: Mutex::default(),
             suite_redactors: Mutex::default(),
+            versions: ProgramVersions::default(),
             contents: Mutex::default(),
             actor,
         })

@@ -229,6 +229,7 @@ mod tests {
             "c".repeat(40).try_into().unwrap(),
         );
         let state = |is_foreign| StoredState {
+            revision: 1,
             rendering: stored.clone(),
             is_deployed: true,
             is_foreign,

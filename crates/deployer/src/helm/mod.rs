@@ -7,6 +7,7 @@ mod archive;
 mod changes;
 mod chart_folder;
 mod dependencies;
+mod fixed;
 mod hooks;
 mod image_values;
 mod plan;
@@ -19,6 +20,7 @@ mod schema_references;
 mod stored;
 mod target;
 mod unchanged;
+mod upgrading;
 
 pub use image_values::{ImageValues, find_image_values};
 pub(crate) use plan::of_chart;

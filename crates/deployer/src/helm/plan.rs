@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::changes::{Changing, StoredSource};
 use super::dependencies::dependency_problems;
 use super::hooks::lost_after;
-use super::program::HelmVersion;
+use super::program::{Capabilities, HelmVersion};
 use super::removed::{LeftRelease, kept_volumes, lost_volumes};
 use super::schema_references::schema_problems;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
@@ -40,6 +40,8 @@ pub struct HelmPlan {
     pub(crate) settings: PlannedSettings,
     namespace: String,
     pub(crate) request: PlannedRequest,
+    /// What the cluster said of itself.
+    pub(super) capabilities: Capabilities,
 }
 
 impl HelmPlan {
@@ -90,6 +92,8 @@ pub struct PlannedRelease {
     pub(super) chart: Vec<(String, Vec<u8>)>,
     pub(super) values: Map<String, Value>,
     pub(super) rendering: Rendering,
+    /// The newest revision that there was; `None` where there was none.
+    pub(super) revision: Option<u64>,
 }
 
 /// What a plan does with a release.
@@ -117,6 +121,7 @@ pub(super) struct RenderedService<'a> {
 /// The newest revision of a release.
 pub(super) struct StoredState {
     pub(super) rendering: Rendering,
+    pub(super) revision: u64,
     /// Whether helm says that it is deployed: not failed, not pending.
     pub(super) is_deployed: bool,
     /// What it was rendered from.
@@ -133,6 +138,7 @@ pub(super) struct Found {
     pub(super) settings: PlannedSettings,
     /// Releases of services that are not deployed any more.
     pub(super) left: Vec<LeftRelease>,
+    pub(super) capabilities: Capabilities,
 }
 
 /// Judges what was rendered and compares it with what is stored.
@@ -143,7 +149,7 @@ pub(super) fn assemble(
     found: Found,
 ) -> Result<Plan, DeployProblems> {
     let pins = Pins::new(request.images());
-    let Found { mut problems, references, settings, left } = found;
+    let Found { mut problems, references, settings, left, capabilities } = found;
     let (mut notes, mut batch) = (Vec::new(), settings.batch());
     let (mut changes, mut releases) = (settings.changes(), Vec::new());
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());
@@ -197,7 +203,9 @@ pub(super) fn assemble(
             }
         }
         let (chart, values) = (service.files.clone(), service.values.clone());
-        releases.push(PlannedRelease { service: name.clone(), action, wave: service.wave, chart, values, rendering });
+        let (service, wave) = (name.clone(), service.wave);
+        let revision = stored.map(|stored| stored.revision);
+        releases.push(PlannedRelease { service, action, wave, chart, values, rendering, revision });
     }
     let mut removed = Vec::new();
     for left in left {
@@ -264,6 +272,7 @@ pub(super) fn assemble(
             settings,
             namespace: request.namespace.clone(),
             request: PlannedRequest::of(request),
+            capabilities,
         }),
     })
 }

@@ -29,6 +29,13 @@ impl HelmTarget {
     /// Compares what a request is rendered to with what is stored and with what is live; changes nothing.
     pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         fail_with(chart_problems(request))?;
+        // helm is asked for its version while the cluster is asked; whether there is one matters once it is used.
+        let search = self.search.clone();
+        let helm = run_blocking(move || HelmProgram::find(&search).map(drop));
+        tokio::join!(self.plan_with_cluster(request), helm).0
+    }
+
+    async fn plan_with_cluster(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         self.namespace.refuse_other_owner(request).await?;
         let EnvironmentNamespace { connection, name: namespace, .. } = &self.namespace;
         let settings = self.namespace.settings(request).await?;
@@ -39,10 +46,7 @@ impl HelmTarget {
         let mut problems = foreign_charts(request, &stored);
         problems.extend(self.unserved(request, &stored).await?);
         fail_with(problems)?;
-        let capabilities = Capabilities {
-            kube_version: Some(connection.server_version().await?.text),
-            api_versions: connection.discovery().await?.api_versions(),
-        };
+        let capabilities = Capabilities::read(connection).await?;
         let operations: BTreeMap<String, Operation> = request
             .services
             .iter()
@@ -83,6 +87,7 @@ impl HelmTarget {
         };
         let rendered = rendered.into_iter().map(|(service, rendering)| {
             let stored = stored.remove(service.name.as_str()).map(|stored| StoredState {
+                revision: stored.revision,
                 is_deployed: stored.status == Status::Deployed,
                 source: stored.source(),
                 is_foreign: stored.is_foreign,
@@ -97,7 +102,7 @@ impl HelmTarget {
         for service in &mut rendered {
             service.replaced_hooks = facts.replaced.get(&service.service.name).cloned().unwrap_or_default();
         }
-        Ok(assemble(request, rendered, helm.version(), Found { problems, references, settings, left })?)
+        Ok(assemble(request, rendered, helm.version(), Found { problems, references, settings, left, capabilities })?)
     }
 
     /// Renders each service, or takes what helm has stored of it; the answers say which it was.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use cluster::Connection;
 use process::{EnvVars, Interrupt, Invocation, Launcher, Output, ProcessError, Program, Redactor};
 
 use super::chart_folder::{CHART_FOLDER, ChartFolder, KUBECONFIG_FILE, VALUES_FILE};
@@ -14,6 +15,8 @@ use crate::program_search::ProgramSearch;
 const DEADLINE: Duration = Duration::from_secs(120);
 /// The time that helm has to write down that it was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// By how many percent the memory of helm grows before it is cleared; without it, by 100.
+const GARBAGE: &str = "400";
 /// How many revisions of a release helm keeps.
 const KEPT_REVISIONS: u32 = 10;
 /// The oldest helm 3 that renders with the cluster without changing it.
@@ -91,6 +94,14 @@ pub(super) struct Capabilities {
     pub(super) api_versions: Vec<String>,
 }
 
+impl Capabilities {
+    /// What the cluster says of itself; its kinds are those that the connection knows.
+    pub(super) async fn read(connection: &Connection) -> Result<Self, DeployError> {
+        let (version, discovery) = tokio::try_join!(connection.server_version(), connection.discovery())?;
+        Ok(Self { kube_version: Some(version.text), api_versions: discovery.api_versions() })
+    }
+}
+
 /// A release: the name, and where it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReleaseName<'a> {
@@ -105,23 +116,25 @@ impl HelmProgram {
     ///
     /// [`DeployError::Program`] without helm, and for a version that is not known.
     pub fn find(search: &ProgramSearch) -> Result<Self, DeployError> {
-        let ProgramSearch { search_path, interrupt, redactor, launcher } = search;
+        let ProgramSearch { search_path, interrupt, redactor, launcher, versions } = search;
         let missing = |reason: String| DeployError::Program { program: "helm".to_owned(), reason };
         let program = Program::find("helm", search_path).map_err(|error| missing(error.to_string()))?;
         ProgramFolder::remove_leftovers();
         let folder = ChartFolder::empty()?;
-        let invocation = Invocation::new(&program).args(["version", "--template", "{{.Version}}"]);
-        let output = invocation
-            .envs(&environment(&folder))
-            .current_dir(folder.path())
-            .deadline(DEADLINE)
-            .interrupt(interrupt)
-            .redact(redactor)
-            .run()
-            .and_then(Output::checked)
-            .map_err(|error| missing(error.to_string()))?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let version = HelmVersion::parse(text.trim()).map_err(missing)?;
+        let text = versions.of(program.path(), || {
+            let invocation = Invocation::new(&program).args(["version", "--template", "{{.Version}}"]);
+            let output = invocation
+                .envs(&environment(&folder))
+                .current_dir(folder.path())
+                .deadline(DEADLINE)
+                .interrupt(interrupt)
+                .redact(redactor)
+                .run()
+                .and_then(Output::checked)
+                .map_err(|error| missing(error.to_string()))?;
+            Ok::<_, DeployError>(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        })?;
+        let version = HelmVersion::parse(&text).map_err(missing)?;
         Ok(Self {
             program,
             version,
@@ -204,6 +217,9 @@ impl HelmProgram {
 
     fn upgrade_command(&self, folder: &ChartFolder, release: ReleaseName<'_>) -> Invocation {
         let invocation = self.command(folder, "upgrade", release).args(["--install", "--kubeconfig", KUBECONFIG_FILE]);
+        // The API server has judged each object of the plan by a dry run of our own, strictly; helm would fetch and read its
+        // schemas once more for every chart. Hooks are judged by helm all the same.
+        let invocation = invocation.arg("--disable-openapi-validation");
         match self.version.major {
             HelmMajor::Three => invocation,
             // As helm 3 writes: a patch of the release before, the chart and what is there.
@@ -230,6 +246,10 @@ impl HelmProgram {
 fn environment(folder: &ChartFolder) -> EnvVars {
     let home = folder.home();
     let mut variables = EnvVars::new().set("HELM_DRIVER", "secret").set("NO_COLOR", "1");
+    // helm asks the cluster what it serves each time that it is started, and is started once in a folder: it is told a place
+    // where nothing can be kept. Its memory is cleared less often, since it lives for a moment.
+    variables.insert("KUBECACHEDIR", folder.path().join(KUBECONFIG_FILE).join("none"));
+    variables.insert("GOGC", GARBAGE);
     for name in ["HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "TMPDIR"] {
         variables.insert(name, &home);
     }

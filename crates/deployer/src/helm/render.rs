@@ -10,6 +10,7 @@ use process::{Output, ProcessError};
 use serde_json::{Map, Value};
 
 use super::chart_folder::ChartFolder;
+use super::fixed::is_fixed;
 use super::plan::{Found, RenderedService, assemble, chart_problems};
 use super::program::{Capabilities, HelmProgram, ReleaseName};
 use super::stored::rendering_of;
@@ -33,7 +34,8 @@ pub(super) type Answer = Result<Rendering, Vec<DeployProblem>>;
 /// What services are rendered to, and the problems of those that are not.
 pub(super) type Rendered<'a> = (Vec<(&'a DeployService, Rendering)>, Vec<DeployProblem>);
 
-/// Plans as if nothing were deployed, without a cluster: each chart is rendered twice, and must be the same.
+/// Plans as if nothing were deployed, without a cluster: each chart is rendered twice, and must be the same. Nothing is
+/// deployed by this plan, so a chart that [is the same each time](is_fixed) is rendered once.
 ///
 /// # Errors
 ///
@@ -43,7 +45,13 @@ pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) 
     run_blocking(move || {
         fail_with(chart_problems(&request))?;
         let helm = HelmProgram::find(&search)?;
-        let answers = in_parallel(AT_ONCE, &request.services, |service| render_twice(&helm, &request, service));
+        let answers = in_parallel(AT_ONCE, &request.services, |service| {
+            if is_fixed(&service.files) {
+                render_once(&helm, &request, service)
+            } else {
+                render_twice(&helm, &request, service)
+            }
+        });
         let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
         let rendered = rendered.into_iter().map(|(service, rendering)| RenderedService {
             service,
@@ -81,6 +89,11 @@ pub(super) fn all_rendered<'a>(
         }
     }
     Ok((rendered, problems))
+}
+
+fn render_once(helm: &HelmProgram, request: &DeployRequest, service: &DeployService) -> Result<Answer, DeployError> {
+    let folder = ChartFolder::write(&service.files, &service.values)?;
+    template(helm, &folder, request, service, &Capabilities::default(), Operation::Install)
 }
 
 /// What depends on time or chance differs.

@@ -2,20 +2,15 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use cluster::{Awaited, Kind, Kubeconfig, ObjectKey};
-use lock_model::{ReleaseId, ServiceName};
+use lock_model::ServiceName;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::chart_folder::ChartFolder;
 use super::hooks::HooksOf;
 use super::plan::{HelmPlan, PlannedRelease, ReleaseAction};
-use super::program::{HelmProgram, ReleaseName};
-use super::render::{in_parallel, render_again, run_blocking, words_of};
-use super::stored::{DESCRIPTION, MADE_HERE, Status, StoredRelease, stored_releases};
-use super::unchanged::Source;
+use super::stored::{Status, StoredRelease, stored_releases};
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
 use crate::namespace::{EnvironmentNamespace, Expected, JobsByLabel, JobsOf};
@@ -120,7 +115,12 @@ impl HelmTarget {
             }
             let services = names(&releases);
             self.refuse_hooks_of_others(&releases).await.map_err(|error| progress.add_to(error))?;
-            self.deploy_wave(detail, wave, releases, &mut progress).await?;
+            let waiting = || {
+                if place == last {
+                    events(DeployEvent::Waiting);
+                }
+            };
+            self.deploy_wave(detail, wave, releases, &mut progress, &waiting).await?;
             let waited = self.await_jobs(detail, &services, &jobs).await;
             waited.map_err(|error| progress.add_to(error))?;
             if place < last {
@@ -174,24 +174,36 @@ impl HelmTarget {
         self.namespace.await_jobs(&jobs, &detail.request.jobs, known).await
     }
 
-    /// Changes the releases of one wave, and waits until their objects are ready.
+    /// Changes the releases of one wave, compares what helm stored with the plan, and waits until their objects are ready.
     async fn deploy_wave(
         &self,
         plan: &HelmPlan,
         wave: &Wave,
         releases: Vec<PlannedRelease>,
         progress: &mut Progress,
+        waiting: &(dyn Fn() + Sync),
     ) -> Result<(), DeployError> {
         let (objects, with_hooks) =
             (self.expected(releases.iter(), Part::Objects), self.expected(releases.iter(), Part::WithHooks));
         let all = names(&releases);
-        match self.upgrade(releases, wave.at_once, &plan.request.release).await {
+        let upgraded = match self.unmoved(plan, &releases).await {
+            Ok(unmoved) => self.upgrade(plan, releases.clone(), wave.at_once, unmoved).await,
+            Err(error) => Err((error, Vec::new())),
+        };
+        match upgraded {
             Ok(()) => progress.begun(&all),
             Err((error, begun)) => {
                 progress.begun(&begun);
                 return Err(progress.add_to(self.namespace.explain(error, &with_hooks).await));
             }
         }
+        let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await;
+        let stored = stored.map_err(|error| progress.add_to(error))?;
+        for release in &releases {
+            let compared = as_planned(release, stored.get(release.service.as_str()));
+            compared.map_err(|error| progress.add_to(error))?;
+        }
+        waiting();
         self.namespace.wait(&objects).await.map_err(|error| progress.add_to(error))
     }
 
@@ -226,53 +238,6 @@ impl HelmTarget {
         }
         Ok(())
     }
-
-    /// Several at once; after a failure no further one is begun, and those under way come to their end. An error comes with
-    /// those that were begun.
-    async fn upgrade(
-        &self,
-        changing: Vec<PlannedRelease>,
-        at_once: usize,
-        release: &ReleaseId,
-    ) -> Result<(), (DeployError, Vec<ServiceName>)> {
-        if changing.is_empty() {
-            return Ok(());
-        }
-        let (search, kubeconfig, namespace) =
-            (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
-        let (deadline, release) = (self.namespace.deadline, release.clone());
-        let ended = run_blocking(move || {
-            let helm = HelmProgram::find(&search)?;
-            let stop = std::sync::atomic::AtomicBool::new(false);
-            let answers = in_parallel(at_once, &changing, |planned| {
-                if stop.load(std::sync::atomic::Ordering::SeqCst) || search.interrupt.is_requested() {
-                    return Ok(Upgraded::NotBegun);
-                }
-                let patience = deadline.saturating_duration_since(Instant::now());
-                let answer = upgrade_one(&helm, planned, &namespace, kubeconfig.expose_secret(), &release, patience);
-                if answer.is_err() {
-                    stop.store(true, std::sync::atomic::Ordering::SeqCst);
-                }
-                answer
-            });
-            let (mut begun, mut failed) = (Vec::new(), None);
-            for (planned, answer) in changing.iter().zip(answers) {
-                match answer {
-                    Ok(Upgraded::NotBegun) => continue,
-                    Ok(Upgraded::Done) => {}
-                    Err(error) => failed = failed.or(Some(error)),
-                }
-                begun.push(planned.service.clone());
-            }
-            Ok(failed.map(|error| (error, begun)))
-        })
-        .await;
-        match ended {
-            Ok(None) => Ok(()),
-            Ok(Some(failed)) => Err(failed),
-            Err(error) => Err((error, Vec::new())),
-        }
-    }
 }
 
 /// Which services were changed so far.
@@ -302,48 +267,6 @@ enum Part {
     /// Those that stay; helm has waited for hooks.
     Objects,
     WithHooks,
-}
-
-/// What became of a release in a batch.
-enum Upgraded {
-    Done,
-    NotBegun,
-}
-
-fn upgrade_one(
-    helm: &HelmProgram,
-    planned: &PlannedRelease,
-    namespace: &str,
-    kubeconfig: &str,
-    release_id: &ReleaseId,
-    patience: Duration,
-) -> Result<Upgraded, DeployError> {
-    let folder = ChartFolder::write(&planned.chart, &planned.values)?.with_kubeconfig(kubeconfig)?;
-    let release = ReleaseName { name: planned.service.as_str(), namespace };
-    // The cluster may say something else than when it was planned.
-    let rendering = render_again(helm, &folder, release)?;
-    if let Some(difference) = planned.rendering.difference(&rendering) {
-        return Err(DeployError::PlanMoved {
-            subject: subject_of(&planned.service),
-            difference: difference.to_string(),
-        });
-    }
-    let source = Source { service: &planned.service, namespace, files: &planned.chart, values: &planned.values };
-    let mut description = format!("{DESCRIPTION}{release_id}");
-    // What another chart renders can be of Secrets of the cluster, of which no plain digest is kept.
-    if source.is_closed() {
-        description = format!("{description} {}", source.fingerprint(helm.version(), &planned.rendering));
-    }
-    let label = format!("{MADE_HERE}={}", release_id.id8());
-    let output = helm.upgrade(&folder, release, &description, &label, patience);
-    let output = output.map_err(|error| super::render::failed(release.name, "install it", error))?;
-    match output.checked() {
-        Ok(_) => Ok(Upgraded::Done),
-        Err(error) => {
-            let reason = format!("helm does not install it: {}", words_of(&error));
-            Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason, dossier: None })
-        }
-    }
 }
 
 /// Compares a stored revision with the plan; gives its number.

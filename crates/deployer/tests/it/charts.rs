@@ -182,7 +182,7 @@ fn t26_helm_sees_no_variable_of_ours_and_no_plugin() {
     let folder = tempfile::tempdir().unwrap();
     fake_helm(
         folder.path(),
-        "case $1 in version) printf v4.1.0 ;; *) env; echo \"--$*\" ;; esac >> \"$0.log\"; [ $1 != version ] || printf v4.1.0",
+        "case $1 in version) ;; *) env; echo \"--$*\" ;; esac >> \"$0.log\"; [ $1 != version ] || printf v4.1.0",
     );
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let error = runtime.block_on(plan_from_nothing(&ProgramSearch::new(folder.path()), &chart(&[]))).unwrap_err();
@@ -199,12 +199,14 @@ fn t26_helm_sees_no_variable_of_ours_and_no_plugin() {
     assert_eq!(
         names,
         [
+            "GOGC",
             "HELM_CACHE_HOME",
             "HELM_CONFIG_HOME",
             "HELM_DATA_HOME",
             "HELM_DRIVER",
             "HELM_PLUGINS",
             "HOME",
+            "KUBECACHEDIR",
             "KUBECONFIG",
             "NO_COLOR",
             "TMPDIR"

@@ -14,6 +14,7 @@ use deployer::{
 };
 use lock_model::{BranchName, ServiceName, Timestamp};
 use promotion::attempts::Fence;
+use tokio::sync::Notify;
 
 use super::image_styles::ImageStyle;
 use crate::cluster_target::{ClusterPlace, program_search};
@@ -209,6 +210,7 @@ impl Deployable {
     }
 
     /// Applies a plan, as the deployment that record `number` of the ledger began, and says in one line what changed.
+    /// `waiting` is told once nothing is left but to wait.
     pub(crate) async fn apply(
         &self,
         context: &Context,
@@ -217,6 +219,7 @@ impl Deployable {
         number: u64,
         fence: Fence,
         lease: Option<&Arc<LeaseKeeper>>,
+        waiting: &Notify,
     ) -> Result<String> {
         let mut options = ApplyOptions::new(&context.run.actor, now);
         options.number = Some(number);
@@ -224,7 +227,10 @@ impl Deployable {
             Fence::NotNeeded => SameFiles::Keep,
             Fence::Needed { unless } => SameFiles::Write { unless },
         };
-        let events = |event: DeployEvent| context.note(event.to_string());
+        let events = |event: DeployEvent| match event {
+            DeployEvent::Waiting => waiting.notify_one(),
+            DeployEvent::Started { .. } | DeployEvent::Finished { .. } => context.note(event.to_string()),
+        };
         let target = self.target(context, lease).await?;
         match &self.destination {
             Destination::Render { branch, .. } => {

@@ -57,6 +57,7 @@ use crate::environment_policy::locking_command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
 use crate::ledger_store::{Document, LedgerStore};
+use crate::report::v1::evidence::PromotedImages;
 use crate::report::v1::{Operation, RunReport, StepLine, StepResult as StepWord};
 use crate::revision::{LockFile, Revision};
 use crate::saved_plan::SavedPlan;
@@ -79,8 +80,12 @@ pub(crate) struct Engine<'a> {
     deployed_now: bool,
     /// Whether the steps that are wanted deploy something.
     deploys: bool,
+    /// Whether the steps that are wanted open a promotion.
+    promotes: bool,
     /// What health has planned already.
     planned: Option<Plan>,
+    /// What the next environment would deploy without that the lock decides it, where that was found out already.
+    promoted: Option<PromotedImages>,
     /// Whether the lease of the cluster is taken from any run that has it.
     pub breaks_lease: bool,
     /// Whether the deployment ended for a newer release.
@@ -168,7 +173,9 @@ impl<'a> Engine<'a> {
             started: None,
             deployed_now: false,
             deploys: false,
+            promotes: false,
             planned: None,
+            promoted: None,
             breaks_lease: false,
             superseded: false,
             saved: None,
@@ -221,6 +228,7 @@ impl<'a> Engine<'a> {
             let is_open = matches!(step.action, StepAction::Run { .. }) || repeat.includes(Step::Deploy);
             step.key.step() == Step::Deploy && is_open && wanted.includes(Step::Deploy)
         });
+        self.promotes = wanted.includes(Step::Promote) && steps.iter().any(|step| step.key.step() == Step::Promote);
         for PlannedStep { key, action } in steps {
             if !wanted.includes(key.step()) {
                 continue;

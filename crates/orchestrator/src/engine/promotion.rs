@@ -20,7 +20,7 @@ use crate::inputs::{Inputs, changes};
 use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
 use crate::revision::LockFile;
-use crate::unpinned_images::{self, Listed};
+use crate::unpinned_images::{self, Listed, UnpinnedRules};
 use crate::unreviewed_lock::unreviewed_lock;
 
 /// Status of a promotion's approvals.
@@ -124,18 +124,32 @@ impl Engine<'_> {
         Ok(Promotion { text, changed, obstacles, images: unpinned.found })
     }
 
-    /// The images that the next environment would deploy without that the lock decides them. What an earlier promotion was
-    /// rendered from is not rendered again: its record has the images.
+    /// The images of the promotion that the steps lead to, as far as they can be found out before; what is missing is found
+    /// out when it is opened.
+    pub(super) async fn images_of_next(&self) -> Option<PromotedImages> {
+        let (to, ..) = self.way().ok()?.filter(|_| self.promotes)?;
+        self.images_listed(&to, &UnpinnedRules::default()).await.ok()?.found
+    }
+
+    /// The images that the next environment would deploy without that the lock decides them.
     async fn promoted_images(&self, to: &EnvironmentName, found: &PolicyFound) -> Result<Listed> {
-        let rules = found.unpinned(&self.revision.config);
+        self.images_listed(to, &found.unpinned(&self.revision.config)).await
+    }
+
+    /// What was rendered for the same promotion, or for an earlier one, is not rendered again where it would be rendered from
+    /// the same: an earlier one's record has the images.
+    async fn images_listed(&self, to: &EnvironmentName, rules: &UnpinnedRules) -> Result<Listed> {
         let planning = Planning { environment: self.revision.environment(to)?, ..self.planning() };
+        if self.promoted.is_some() {
+            return unpinned_images::listed(&planning, rules, self.promoted.clone()).await;
+        }
         let evidence = |record: &Record| record.entry.evidence.iter().find(|one| one.name == IMAGES_DOCUMENT).cloned();
         let promotions = self.store.ledger().of(&self.environment.name).rev();
         let known = match promotions.filter(|record| record.entry.step == Step::Promote).find_map(evidence) {
             Some(evidence) => Evidence::parse(&self.store.document(self.context, &evidence.sha256).await?),
             None => None,
         };
-        unpinned_images::listed(&planning, &rules, known).await
+        unpinned_images::listed(&planning, rules, known).await
     }
 
     async fn promotion_text(

@@ -13,6 +13,7 @@ use ledger::{Ledger, ProofVerdict};
 use lock_model::{EnvironmentName, ReleaseId, ReleaseTag, Timestamp};
 use promotion::attempts::{self, Purpose};
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
+use tokio::sync::Notify;
 
 use super::Engine;
 use super::deploy::Deployable;
@@ -139,11 +140,26 @@ impl Engine<'_> {
     pub(super) async fn deploy(&mut self, prepared: Prepared, number: u64) -> Result<StepOutcome> {
         let Prepared { deployable, plan, lease } = prepared;
         let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
-        let applying = deployable.apply(self.context, &plan, self.now(), number, fence, lease.as_ref());
-        let applied = tokio::select! {
-            applied = applying => applied,
-            never = self.watch_for_newer(&deployable.superseding) => match never {},
+        let waiting = Notify::new();
+        let applying = deployable.apply(self.context, &plan, self.now(), number, fence, lease.as_ref(), &waiting);
+        // What the promotion is going to list is rendered while pods start.
+        let listing = async {
+            waiting.notified().await;
+            self.images_of_next().await
         };
+        let mut listed = None;
+        let applied = {
+            let watching = self.watch_for_newer(&deployable.superseding);
+            tokio::pin!(applying, listing, watching);
+            loop {
+                tokio::select! {
+                    applied = &mut applying => break applied,
+                    images = &mut listing, if listed.is_none() => listed = Some(images),
+                    never = &mut watching => match never {},
+                }
+            }
+        };
+        self.promoted = listed.flatten();
         self.superseded = applied.is_err() && deployable.superseding.newer().is_some();
         let taken = match &lease {
             Some(lease) => matches!(lease.state(), LeaseState::Held) && lease.is_taken().await.unwrap_or(false),

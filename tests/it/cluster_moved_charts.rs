@@ -1,0 +1,81 @@
+//! A chart that asks the cluster, and a cluster that says something else after the plan was made.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use test_support::{Act, Cluster};
+
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
+use crate::shop::wait_until;
+
+const WEB: &str = "services/shop-web";
+
+const DEFINITION: &str = r"apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: tides.moved.example }
+spec:
+  group: moved.example
+  scope: Namespaced
+  names: { plural: tides, singular: tide, kind: Tide }
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: { openAPIV3Schema: { type: object } }
+";
+
+/// `WHEN` is true as soon as the cluster has changed.
+const ASKS: &str = r"---
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: {{ .Release.Name }} }
+data: { CHANGED: '{{ if WHEN }}yes{{ else }}no{{ end }}' }
+";
+
+/// Before the second wave is begun, the cluster says something else than when all of it was planned.
+#[track_caller]
+fn is_refused(cluster: &'static Cluster, when: &str, change: impl Fn(&str) + Send + Sync + 'static) {
+    let submodules = [DASHBOARDS, SERVICE, WEB];
+    let waves = "\n  waves: [\"**\", shop-web]";
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &submodules, waves) else { return };
+    staging.commit(WEB, 2, SERVES, &format!("{DEPLOYMENT}{}", ASKS.replace("WHEN", when)));
+    staging.merge(2, SERVES);
+    let (is_changed, namespace) = (AtomicBool::new(false), staging.namespace.clone());
+    // The plan writes nothing; what is written first marks the namespace.
+    let gate = cluster.gate_or_skip(move |line| {
+        if line.starts_with("POST ") && line.contains("/secrets") && !is_changed.swap(true, Ordering::SeqCst) {
+            change(&namespace);
+        }
+        Act::Pass
+    });
+    let Some(gate) = gate else { return };
+    let helm = staging.count_helm();
+    let refused = staging.ends_with(gate.kubeconfig(), "run staging", 20);
+    for told in ["helm release `shop-web`", "`data.CHANGED` of ConfigMap/shop-web"] {
+        assert!(refused.stderr().contains(told), "`{told}` is not in:\n{}", refused.text());
+    }
+    let started = std::fs::read_to_string(helm).unwrap();
+    let upgrades = started.lines().filter(|line| *line == "upgrade shop-web").count();
+    assert_eq!(upgrades, 2, "it was planned, and rendered again: {started}");
+    let releases = staging.kubectl(&["get", "secret", "--selector=owner=helm", "--output=name"]);
+    assert!(releases.contains("shop-cart.v1") && !releases.contains("shop-web"), "{releases}");
+}
+
+#[test]
+fn t18_a_chart_that_looks_into_the_cluster_is_refused_once_it_finds_something_else() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    is_refused(cluster, r#"lookup "v1" "ConfigMap" .Release.Namespace "tide""#, move |namespace| {
+        cluster.kubectl(&["create", "configmap", "tide", "--namespace", namespace]);
+    });
+}
+
+/// Its functions are all fixed; what it is told of the cluster is not.
+#[test]
+fn t18_a_chart_that_asks_for_kinds_is_refused_once_the_cluster_serves_others() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    is_refused(cluster, r#".Capabilities.APIVersions.Has "moved.example/v1""#, move |_| {
+        cluster.apply(DEFINITION);
+        let words = ["api-resources", "--api-group=moved.example", "--output=name"];
+        wait_until("the kind is served", || cluster.kubectl(&words).contains("tides"));
+    });
+    cluster.kubectl(&["delete", "customresourcedefinition", "tides.moved.example"]);
+}
