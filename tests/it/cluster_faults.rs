@@ -59,7 +59,7 @@ const FAULTS: &[Fault] = &[
     Fault {
         name: "silent",
         command: &["sleep", "600"],
-        container: "  readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 2 }",
+        container: &["readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 2 }"],
         keys: "tolerance: { silence: 20s }",
         ..FAULT
     },
@@ -296,7 +296,7 @@ fn b23_a_job_that_prints_nothing_is_no_silence() {
         return;
     };
     let image = staging.image();
-    let app = Fault { container: "  readinessProbe: { tcpSocket: { port: 8080 } }", ..FAULT }.manifests(&image);
+    let app = Fault { container: &["readinessProbe: { tcpSocket: { port: 8080 } }"], ..FAULT }.manifests(&image);
     staging.shop.service("shop-cart").write("fault/app.yaml", app + &QUIET_JOB.replace("IMAGE", &image));
     staging.merge(2, SERVES);
     let started = Instant::now();
