@@ -101,12 +101,14 @@ fn b33_p17_t48_a_suite_runs_as_a_job_of_its_locked_image_and_leaves_nothing_behi
     assert!(line.contains("done"), "{}", again.text());
 
     // Another image is another suite. One that fails says so, with what it printed.
-    staging.commit(TESTS, 3, &script("echo the cart is empty; exit 3"), DEPLOYMENT);
+    let ends = "echo the cart is empty; echo \"no place for $LOGIN\" >/dev/termination-log; exit 3";
+    staging.commit(TESTS, 3, &script(ends), DEPLOYMENT);
     staging.shop.merge_dev();
     let failed = staging.ends_in(&variables, "run staging", 1);
-    for told in ["ended with exit code 3", "the cart is empty"] {
+    for told in ["ended with exit code 3", "the cart is empty", "no place for ***"] {
         assert!(failed.text().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
+    assert!(!failed.text().contains(LOGIN), "{}", failed.text());
     assert_eq!(left(&staging), "");
 }
 

@@ -26,6 +26,7 @@ mod cluster_kill_helm;
 mod cluster_kill_writes;
 mod cluster_kubeconfig_file;
 mod cluster_lies;
+mod cluster_masks;
 mod cluster_moved_charts;
 mod cluster_plans;
 mod cluster_probes;

@@ -13,7 +13,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("orchestrator-config", &["lock-model"]),
     ("orchestrator-ledger", &["lock-model"]),
     ("orchestrator-promotion", &["lock-model", "orchestrator-config", "orchestrator-ledger"]),
-    ("orchestrator-cluster", &["lock-model"]),
+    ("orchestrator-cluster", &["lock-model", "orchestrator-process"]),
     ("orchestrator-process", &["lock-model"]),
     ("orchestrator-git", &["lock-model", "orchestrator-process"]),
     ("lock-gen", &["lock-model", "orchestrator-git", "orchestrator-process"]),

@@ -4,6 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::Method;
 use lock_model::Timestamp;
 use lock_model::escaping::excerpt;
+use process::Redactor;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::discovery::{Discovery, Resource};
@@ -98,8 +100,12 @@ impl Connection {
             ClusterError::new(&subject, ClusterErrorKind::Client { reason: excerpt(error.to_string()) })
         })?;
         let client = client.with_layer(&tower::util::MapResultLayer::new(asked_to_wait)).build();
-        let server = kubeconfig.server();
-        let transport = Transport { client, patience, server: server.into(), absence: Absence::default() };
+        let mut secrets = Redactor::new();
+        for secret in kubeconfig.secrets() {
+            secrets.add(secret.expose_secret());
+        }
+        let (server, secrets) = (kubeconfig.server(), Arc::new(secrets));
+        let transport = Transport { client, patience, server: server.into(), absence: Absence::default(), secrets };
         Ok(Self { transport, server: server.to_owned(), discovery: Arc::default() })
     }
 
@@ -115,6 +121,17 @@ impl Connection {
     pub fn with_patience(&self, patience: Patience) -> Self {
         let mut other = self.clone();
         other.transport.patience = patience;
+        other
+    }
+
+    /// The same client, which masks these secrets as well in all that it quotes of the cluster: refusals, the causes that a
+    /// wait finds, events and logs. Containers, webhooks and controllers write there what they like.
+    #[must_use]
+    pub fn masking(&self, secrets: &Redactor) -> Self {
+        let mut all = Redactor::clone(&self.transport.secrets);
+        all.include(secrets);
+        let mut other = self.clone();
+        other.transport.secrets = Arc::new(all);
         other
     }
 
@@ -268,7 +285,7 @@ impl Connection {
             content_type: "application/apply-patch+yaml",
             ..Call::json(Method::PATCH, with_query(&address, &query), &manifest)
         };
-        Object::new(self.transport.send(object.key(), &call).await?)
+        Object::new(self.transport.writing(object).send(object.key(), &call).await?)
     }
 
     /// Makes an object that must not exist yet.
@@ -278,14 +295,16 @@ impl Connection {
         let key = object.key();
         let collection = self.resource(&key.kind).await?.collection(key.namespace.as_deref())?;
         let path = with_query(&collection, &[("fieldManager", FIELD_MANAGER.to_owned())]);
-        Object::new(self.transport.send(key, &Call::json(Method::POST, path, object.value())).await?)
+        let call = Call::json(Method::POST, path, object.value());
+        Object::new(self.transport.writing(object).send(key, &call).await?)
     }
 
     /// Writes an object over the one of the same `resourceVersion`; another version is a conflict.
     pub async fn replace(&self, object: &Object) -> Result<Object, ClusterError> {
         let address = self.resource(&object.key().kind).await?.address(object.key())?;
         let path = with_query(&address, &[("fieldManager", FIELD_MANAGER.to_owned())]);
-        Object::new(self.transport.send(object.key(), &Call::json(Method::PUT, path, object.value())).await?)
+        let call = Call::json(Method::PUT, path, object.value());
+        Object::new(self.transport.writing(object).send(object.key(), &call).await?)
     }
 
     /// Writes who owns the fields of an object, if it is still of the version that was read.

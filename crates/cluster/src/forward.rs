@@ -14,7 +14,6 @@ use crate::connection::{Connection, Selection};
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::object::{Kind, Object, ObjectKey};
 use crate::running::RunningPod;
-use crate::transport::from_kube;
 
 /// How many characters of what a kubelet says are kept.
 const KEPT: usize = 180;
@@ -71,7 +70,7 @@ impl Connection {
         let opened = tokio::time::timeout(self.patience().request, pods.portforward(&pod.name, &[port])).await;
         let opened = opened
             .map_err(|_| ClusterError::new(pod, ClusterErrorKind::TimedOut { limit: self.patience().request }))?;
-        let mut forwarder = opened.map_err(|error| from_kube(pod, error))?;
+        let mut forwarder = opened.map_err(|error| self.transport.error(pod, error))?;
         let no_stream =
             || ClusterError::new(pod, ClusterErrorKind::Client { reason: "the port-forward has no stream".to_owned() });
         let stream = forwarder.take_stream(port).ok_or_else(no_stream)?;

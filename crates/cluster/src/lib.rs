@@ -49,6 +49,8 @@ pub use lease::{
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;
 pub use object::{Condition, Kind, Object, ObjectKey};
+/// Its [`Redactor`](process::Redactor) is what a connection masks with.
+pub use process;
 pub use references::{MissingReference, Reference, ReferenceReport, references};
 pub use running::{ContainerRole, RunningContainer, RunningPod};
 pub use state::{DeployedRelease, KnownJobs, NamespaceOwner, NamespaceState, StateKey};

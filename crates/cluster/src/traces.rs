@@ -7,7 +7,7 @@ use crate::error::{ClusterError, ClusterErrorKind};
 use crate::object::{Kind, ObjectKey};
 use crate::transport::Call;
 
-/// One event that the cluster recorded for an object; its texts are foreign and not escaped.
+/// One event that the cluster recorded for an object; its texts are foreign: masked, and not escaped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct ClusterEvent {
@@ -42,7 +42,7 @@ impl Connection {
         let mut events: Vec<_> = found
             .iter()
             .map(|event| {
-                let text = |pointer: &str| event.text(pointer).unwrap_or_default().to_owned();
+                let text = |pointer: &str| self.transport.secrets.redact(event.text(pointer).unwrap_or_default());
                 let times = ["/series/lastObservedTime", "/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"];
                 let count = event.integer("/series/count").or_else(|| event.integer("/count"));
                 ClusterEvent {
@@ -58,7 +58,7 @@ impl Connection {
         Ok(events)
     }
 
-    /// The end of a container's log: foreign text, not escaped. `None` where there is none: the container has not
+    /// The end of a container's log: foreign text, masked and not escaped. `None` where there is none: the container has not
     /// run or printed, or its log was removed.
     pub async fn logs(&self, pod: &ObjectKey, container: &str, tail: LogTail) -> Result<Option<String>, ClusterError> {
         let address = self.resource(&pod.kind).await?.address(pod)?;
@@ -72,11 +72,22 @@ impl Connection {
         match self.transport.send_text(&format!("the log of {pod}, container {container}"), &call).await {
             // The kubelet answers so, with success, when it has removed the log already.
             Ok(text) if text.starts_with("unable to retrieve container logs for ") && !text.contains('\n') => Ok(None),
-            Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Ok(text) => Ok(Some(self.masked(&text, tail)).filter(|text| !text.is_empty())),
             Err(error) => match error.kind() {
                 ClusterErrorKind::NotFound | ClusterErrorKind::Rejected { .. } => Ok(None),
                 _ => Err(error),
             },
+        }
+    }
+}
+
+impl Connection {
+    /// A log that was cut may end within a secret.
+    fn masked(&self, text: &str, tail: LogTail) -> String {
+        if text.len() < usize::try_from(tail.bytes).unwrap_or(usize::MAX) {
+            self.transport.secrets.redact(text)
+        } else {
+            self.transport.secrets.redact_beginning(text)
         }
     }
 }

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use http::{Method, Request, Response, StatusCode};
 use kube::client::UpgradeConnectionError;
 use kube::core::response::Status;
 use lock_model::ErrorClass;
 use lock_model::escaping::excerpt;
+use process::Redactor;
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::error::{ClusterError, ClusterErrorKind, FieldConflict};
+use crate::object::Object;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
@@ -42,6 +46,8 @@ pub(crate) struct Transport {
     /// The address of the API server.
     pub(crate) server: Arc<str>,
     pub(crate) absence: Absence,
+    /// Masks what is quoted of answers.
+    pub(crate) secrets: Arc<Redactor>,
 }
 
 /// Takes a line for people.
@@ -106,6 +112,17 @@ impl Call {
 const JSON: &str = "application/json";
 
 impl Transport {
+    /// For a write of this object: an API server that refuses a Secret quotes the values that are wrong.
+    pub(crate) fn writing(&self, object: &Object) -> Self {
+        let mut other = self.clone();
+        if object.key().kind.is("", "Secret") {
+            let mut secrets = Redactor::clone(&self.secrets);
+            values_of(object, &mut secrets);
+            other.secrets = Arc::new(secrets);
+        }
+        other
+    }
+
     /// Sends a call, again and again while what fails is temporary and there is patience left.
     pub(crate) async fn send(&self, subject: &impl fmt::Display, call: &Call) -> Result<Value, ClusterError> {
         self.retrying(subject, || async { self.client.request::<Value>(call.request()).await }).await
@@ -142,7 +159,7 @@ impl Transport {
             let limit = self.patience.request;
             let error = match tokio::time::timeout(limit, attempt()).await {
                 Ok(Ok(value)) => return Ok(value),
-                Ok(Err(error)) => from_kube(subject, error),
+                Ok(Err(error)) => self.error(subject, error),
                 Err(_) => ClusterError::new(subject, ClusterErrorKind::TimedOut { limit }),
             };
             let wait = error.retry_after().unwrap_or_default().max(pause);
@@ -161,6 +178,11 @@ impl Transport {
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// What an error of the client library means.
+    pub(crate) fn error(&self, subject: &impl fmt::Display, error: kube::Error) -> ClusterError {
+        ClusterError::new(subject, kind_of(error, &self.secrets))
     }
 }
 
@@ -194,20 +216,35 @@ pub(crate) fn can_retry(error: &ClusterError) -> bool {
     error.class() == ErrorClass::Temporary && !matches!(error.kind(), ClusterErrorKind::Conflict { .. })
 }
 
-pub(crate) fn from_kube(subject: &impl fmt::Display, error: kube::Error) -> ClusterError {
-    ClusterError::new(subject, kind_of(error))
+/// The values of a Secret, whichever type they were given.
+fn values_of(secret: &Object, into: &mut Redactor) {
+    for field in ["data", "stringData"] {
+        for value in secret.value().get(field).and_then(Value::as_object).into_iter().flatten().map(|(_, value)| value)
+        {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            if let Ok(decoded) = BASE64.decode(&text) {
+                into.add(decoded);
+            }
+            into.add(text);
+        }
+    }
 }
 
-fn kind_of(error: kube::Error) -> ClusterErrorKind {
+/// Secrets are masked before anything is cut: a cut would leave their beginning.
+fn quoted(text: &str, secrets: &Redactor) -> String {
+    excerpt(secrets.redact(text))
+}
+
+fn kind_of(error: kube::Error, secrets: &Redactor) -> ClusterErrorKind {
     match error {
-        kube::Error::Api(status) => kind_of_status(&status),
+        kube::Error::Api(status) => kind_of_status(&status, secrets),
         kube::Error::Service(source) if source.is::<AskedToWait>() => {
             let asked = source.downcast::<AskedToWait>().map_or_else(|_| AskedToWait::default(), |asked| *asked);
             let message = "it is too busy".to_owned();
             ClusterErrorKind::Busy { status: asked.status, message, retry_after: Some(asked.retry_after) }
         }
         kube::Error::SerdeError(error) => ClusterErrorKind::Answer {
-            reason: format!("is not the JSON that was expected: {}", excerpt(error.to_string())),
+            reason: format!("is not the JSON that was expected: {}", quoted(&error.to_string(), secrets)),
         },
         kube::Error::FromUtf8(_) => ClusterErrorKind::Answer { reason: "is not UTF-8 text".to_owned() },
         kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => kind_of_upgrade(status),
@@ -215,7 +252,7 @@ fn kind_of(error: kube::Error) -> ClusterErrorKind {
         kube::Error::Service(source) => ClusterErrorKind::Unreachable { source },
         kube::Error::HyperError(source) => ClusterErrorKind::Unreachable { source: source.into() },
         kube::Error::ReadEvents(source) => ClusterErrorKind::Unreachable { source: source.into() },
-        other => ClusterErrorKind::Client { reason: excerpt(other.to_string()) },
+        other => ClusterErrorKind::Client { reason: quoted(&other.to_string(), secrets) },
     }
 }
 
@@ -231,8 +268,8 @@ fn kind_of_upgrade(status: StatusCode) -> ClusterErrorKind {
     }
 }
 
-fn kind_of_status(status: &Status) -> ClusterErrorKind {
-    let message = excerpt(&status.message);
+fn kind_of_status(status: &Status, secrets: &Redactor) -> ClusterErrorKind {
+    let message = quoted(&status.message, secrets);
     let conflicts = field_conflicts(status);
     match status.code {
         401 => ClusterErrorKind::Unauthorized,
@@ -295,7 +332,7 @@ mod tests {
     #[test]
     fn t23_a_certificate_that_is_not_trusted_is_known_however_deep_it_is_wrapped() {
         let untrusted = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let kind = |error: io::Error| kind_of(kube::Error::Service(error.into()));
+        let kind = |error: io::Error| kind_of(kube::Error::Service(error.into()), &Redactor::new());
         for wrapped in [
             io::Error::new(io::ErrorKind::InvalidData, untrusted()),
             io::Error::other(io::Error::new(io::ErrorKind::InvalidData, untrusted())),
@@ -314,5 +351,18 @@ mod tests {
             "{}",
             refused.with_causes()
         );
+    }
+
+    #[test]
+    fn t48_what_an_api_server_quotes_of_a_secret_is_masked_before_it_is_cut() {
+        let mut secrets = Redactor::new();
+        secrets.add("hunter2-hunter2");
+        for before in [0, 190, 195] {
+            let message = format!("{}hunter2-hunter2 is not valid", "x".repeat(before));
+            let status = serde_json::from_value(serde_json::json!({ "message": message, "code": 422 })).unwrap();
+            let kind = kind_of(kube::Error::Api(status), &secrets);
+            assert!(matches!(kind, ClusterErrorKind::Rejected { .. }), "{kind:?}");
+            assert!(!kind.to_string().contains("hunt"), "{kind}");
+        }
     }
 }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lock_model::escaping::excerpt;
+use process::Redactor;
 
 use crate::object::ObjectKey;
 
@@ -62,14 +63,20 @@ pub struct Cause {
     pub object: ObjectKey,
     /// The container of that pod, where one container is at fault.
     pub container: Option<String>,
-    /// What the cluster says: cut and escaped.
+    /// What the cluster says: masked, cut and escaped where a wait gives it, and as it is where the rules do.
     pub message: String,
 }
 
 impl Cause {
-    /// `message` is cut and escaped here.
-    pub fn new(class: FailureClass, permanence: Permanence, object: &ObjectKey, message: impl AsRef<[u8]>) -> Self {
-        Self { class, permanence, object: object.clone(), container: None, message: excerpt(message) }
+    /// `message` is foreign text, which [`shown`](Self::shown) makes fit for a report.
+    pub fn new(class: FailureClass, permanence: Permanence, object: &ObjectKey, message: impl Into<String>) -> Self {
+        Self { class, permanence, object: object.clone(), container: None, message: message.into() }
+    }
+
+    /// The same with a message that is masked, and then cut and escaped: a cut before would leave the beginning of a secret.
+    #[must_use]
+    pub fn shown(&self, secrets: &Redactor) -> Self {
+        Self { message: excerpt(secrets.redact(&self.message)), ..self.clone() }
     }
 
     /// Names the container at fault.
@@ -149,6 +156,20 @@ impl Verdict {
     pub fn failed(detail: impl Into<String>, causes: Vec<Cause>) -> Self {
         debug_assert!(!causes.is_empty(), "a failure has a cause");
         Self::Failed { detail: detail.into(), causes }
+    }
+
+    /// The same with messages that are masked, cut and escaped.
+    #[must_use]
+    pub fn shown(&self, secrets: &Redactor) -> Self {
+        // A detail can have words of a controller in it.
+        let detail = secrets.redact(self.detail());
+        let causes = || self.causes().iter().map(|cause| cause.shown(secrets)).collect();
+        match self {
+            Self::Ready { .. } => Self::Ready { detail },
+            Self::Undefined { .. } => Self::Undefined { detail },
+            Self::Waiting { .. } => Self::Waiting { detail, causes: causes() },
+            Self::Failed { .. } => Self::Failed { detail, causes: causes() },
+        }
     }
 
     /// Whether the object needs no more waiting.

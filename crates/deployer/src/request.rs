@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceName};
 
+use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::image_pinning::ImagePin;
@@ -102,6 +103,12 @@ impl DeployRequest {
     }
 
     /// Every image of the request, those of deployed services first.
+    /// What is secret of it: settings of services, and the login of the pull secret.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        let settings = self.services.iter().filter_map(|service| service.settings.secret.as_ref());
+        settings.flat_map(BTreeMap::values).chain(self.pull_secret.iter().map(|pull| &pull.password))
+    }
+
     pub(crate) fn images(&self) -> impl Iterator<Item = &ImagePin> {
         self.services.iter().filter_map(|service| service.image.as_ref()).chain(&self.other_images)
     }

@@ -14,7 +14,7 @@ use config::{
 };
 use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
-use deployer::{ApplyTarget, DeployError, EnvironmentNamespace, HelmTarget, LeftLease, Superseding};
+use deployer::{ApplyTarget, DeployError, DeployRequest, EnvironmentNamespace, HelmTarget, LeftLease, Superseding};
 use lock_model::{EnvironmentName, ErrorClass, Timestamp};
 
 use crate::context::Context;
@@ -75,6 +75,7 @@ impl ClusterPlace {
         EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), deadline, interrupt)
             .await
             .map(|namespace| namespace.with_rules(self.rules.clone()).telling(context.notes()))
+            .map(|namespace| namespace.masking_all(&context.surroundings.redactor))
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
     }
 
@@ -85,8 +86,10 @@ impl ClusterPlace {
         conflicts: ConflictRule,
         lease: Option<&Arc<LeaseKeeper>>,
         superseding: Superseding,
+        request: &DeployRequest,
     ) -> Result<ApplyTarget> {
-        let namespace = leased(self.open(context).await?, lease).with_superseding(superseding);
+        let namespace = self.open(context).await?.masking(request.secrets());
+        let namespace = leased(namespace, lease).with_superseding(superseding);
         Ok(ApplyTarget::new(program_search(context), namespace, conflicts))
     }
 
@@ -96,9 +99,11 @@ impl ClusterPlace {
         context: &Workspace,
         lease: Option<&Arc<LeaseKeeper>>,
         superseding: Superseding,
+        request: &DeployRequest,
     ) -> Result<HelmTarget> {
         let kubeconfig = self.kubeconfig(context)?;
-        let namespace = leased(self.open_with(context, &kubeconfig).await?, lease).with_superseding(superseding);
+        let namespace = self.open_with(context, &kubeconfig).await?.masking(request.secrets());
+        let namespace = leased(namespace, lease).with_superseding(superseding);
         Ok(HelmTarget::new(program_search(context), &kubeconfig, namespace))
     }
 

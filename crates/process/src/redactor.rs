@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What stands where a secret stood.
 const MASK: &str = "***";
@@ -14,8 +14,8 @@ const SHORTEST_LINE: usize = 8;
 /// The debug form says only how many forms are known.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    /// Longest first.
-    needles: Vec<Vec<u8>>,
+    /// By their first byte.
+    needles: BTreeMap<u8, BTreeSet<Vec<u8>>>,
 }
 
 impl Redactor {
@@ -27,17 +27,24 @@ impl Redactor {
     /// Registers a secret and each of its lines. A secret of less than four bytes is ignored, a line of less than eight.
     pub fn add(&mut self, secret: impl AsRef<[u8]>) {
         let secret = secret.as_ref();
-        let mut needles: BTreeSet<Vec<u8>> = self.needles.drain(..).collect();
         let trimmed = secret.trim_ascii();
         let lines = secret.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let lines = lines.filter(|line| line.len() >= SHORTEST_LINE);
         for form in std::iter::once(secret).chain(std::iter::once(trimmed)).chain(lines) {
             if form.len() >= SHORTEST {
-                needles.extend(forms(form));
+                for needle in forms(form) {
+                    let Some(first) = needle.first() else { continue };
+                    self.needles.entry(*first).or_default().insert(needle);
+                }
             }
         }
-        self.needles = needles.into_iter().collect();
-        self.needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    }
+
+    /// Registers every secret that another one knows.
+    pub fn include(&mut self, other: &Self) {
+        for (first, needles) in &other.needles {
+            self.needles.entry(*first).or_default().extend(needles.iter().cloned());
+        }
     }
 
     /// Whether no secret is registered.
@@ -64,7 +71,7 @@ impl Redactor {
         let mut masked_until = 0;
         for at in 0..bytes.len() {
             let rest = bytes.get(at..).unwrap_or_default();
-            if let Some(length) = self.needles.iter().find_map(|needle| wrapped_length(rest, needle, ends)) {
+            if let Some(length) = self.longest(rest, ends) {
                 if at >= masked_until {
                     shown.extend_from_slice(MASK.as_bytes());
                 }
@@ -76,11 +83,21 @@ impl Redactor {
         }
         shown
     }
+
+    /// How many bytes of a text are the longest secret that it begins with.
+    fn longest(&self, text: &[u8], ends: Ends) -> Option<usize> {
+        let first = *text.first()?;
+        // What begins an escape can stand for any byte.
+        let is_escape = matches!(first, b'%' | b'\\' | b'&' | b'+');
+        let all = self.needles.values().filter(|_| is_escape);
+        let own = self.needles.get(&first).filter(|_| !is_escape);
+        all.chain(own).flatten().filter_map(|needle| wrapped_length(text, needle, ends)).max()
+    }
 }
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redactor").field("forms", &self.needles.len()).finish()
+        f.debug_struct("Redactor").field("forms", &self.needles.values().map(BTreeSet::len).sum::<usize>()).finish()
     }
 }
 
@@ -360,6 +377,17 @@ mod tests {
         assert_eq!(redactor.redact_beginning("x aHVudGVy"), "x ***", "in base64 too");
         assert_eq!(redactor.redact_beginning("x hunter2-\n"), "x ***");
         assert_eq!(redactor.redact_beginning("hunter3 and more"), "hunter3 and more");
+    }
+
+    #[test]
+    fn t25_the_secrets_of_two_redactors_are_hidden_by_one() {
+        let mut both = redactor("hunter2-hunter2");
+        both.include(&redactor("hunter2-hunter2-and-more"));
+        both.include(&redactor("p&ss-of-another"));
+        assert_eq!(
+            both.redact("a hunter2-hunter2-and-more b p%26ss-of-another &#112;&amp;ss-of-another"),
+            "a *** b *** ***"
+        );
     }
 
     #[test]

@@ -252,7 +252,36 @@ impl<'a> Container<'a> {
         let restarts = self.restarts();
         let permanence = if restarts >= tolerance.restarts { Permanence::Permanent } else { Permanence::Temporary };
         let said = at("message").and_then(Value::as_str).unwrap_or_default();
-        let message = format!("exit code {code} ({reason}), {restarts} restarts {said}");
+        let message = format!("exit code {code} ({reason}), {restarts} restarts {}", whole_lines(said));
         Cause::new(class, permanence, pod.key(), message).in_container(self.name)
+    }
+}
+
+/// How many bytes of a log a kubelet takes as the last words of a container that wrote none (`FallbackToLogsOnError`).
+const LOG_KEPT: usize = 2048;
+
+/// A message without the line that such a kubelet has cut: it can begin within a secret. A character that was cut has become
+/// three bytes for each of its own.
+fn whole_lines(said: &str) -> &str {
+    if (LOG_KEPT..LOG_KEPT + 9).contains(&said.len()) {
+        said.split_once('\n').map_or("", |(_, whole)| whole)
+    } else {
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole_lines;
+
+    #[test]
+    fn t48_the_end_of_a_log_is_shown_from_its_first_whole_line() {
+        let lines = |length: usize| format!("{}\nfatal: no database", "x".repeat(length - 19));
+        assert_eq!(whole_lines(&lines(2048)), "fatal: no database");
+        assert_eq!(whole_lines(&"x".repeat(2048)), "");
+        // What a container wrote itself is kept from its beginning.
+        for length in [100, 2047, 4096] {
+            assert_eq!(whole_lines(&lines(length)).len(), length);
+        }
     }
 }

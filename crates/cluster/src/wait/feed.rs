@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use crate::connection::{Connection, typed};
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::object::{Kind, Object, ObjectKey};
-use crate::transport::from_kube;
 
 /// How long the API server may keep one watch open, in seconds; a dead connection is noticed shortly after.
 const WATCH_SECONDS: u32 = 60;
@@ -106,7 +105,7 @@ impl Feed {
                 Ok(watcher::Event::Delete(object)) => self.read(object).map(Update::Deleted),
                 // The next poll lists again.
                 Err(error) => {
-                    trouble.rest(self.error(error), updates).await?;
+                    trouble.rest(self.error(connection, error), updates).await?;
                     None
                 }
             };
@@ -129,12 +128,12 @@ impl Feed {
         Object::new(typed(value, &self.kind)).ok().map(Box::new)
     }
 
-    fn error(&self, error: watcher::Error) -> ClusterError {
+    fn error(&self, connection: &Connection, error: watcher::Error) -> ClusterError {
         match error {
             watcher::Error::InitialListFailed(error)
             | watcher::Error::WatchStartFailed(error)
-            | watcher::Error::WatchFailed(error) => from_kube(&self.kind, error),
-            watcher::Error::WatchError(status) => from_kube(&self.kind, kube::Error::Api(status)),
+            | watcher::Error::WatchFailed(error) => connection.transport.error(&self.kind, error),
+            watcher::Error::WatchError(status) => connection.transport.error(&self.kind, kube::Error::Api(status)),
             watcher::Error::NoResourceVersion => {
                 let reason = "has no `resourceVersion`: this kind cannot be watched".to_owned();
                 ClusterError::new(&self.kind, ClusterErrorKind::Answer { reason })

@@ -124,10 +124,11 @@ impl Connection {
         events: &(dyn Fn(WaitEvent<'_>) + Sync),
     ) -> Result<WaitOutcome, ClusterError> {
         let start = Instant::now();
+        let secrets = &self.transport.secrets;
         let feeds = feeds(awaited);
         let mut store = Store::new(awaited, &feeds, self.bindings(awaited).await?);
         if awaited.is_empty() {
-            return Ok(store.outcome(WaitEnd::Nothing));
+            return Ok(store.outcome(WaitEnd::Nothing, secrets));
         }
         let (sender, mut updates) = mpsc::unbounded_channel();
         // Dropping the set ends the watches.
@@ -160,7 +161,7 @@ impl Connection {
                 () = &mut stop => Some(WaitEnd::Stopped),
             };
             let now = start.elapsed();
-            store.judge(now, &options.rules, events);
+            store.judge(now, &options.rules, secrets, events);
             let is_silent = silence.exceeds(options.rules.tolerance.silence, now);
             if store.take_news() || is_disturbed || is_silent && !store.would_have_news() {
                 silence.broken(now);
@@ -169,7 +170,7 @@ impl Connection {
             let is_explained =
                 |end: &WaitEnd| *end != WaitEnd::Failed || store.has_seen_all() || start.elapsed() >= FIRST_LOOK;
             if let Some(end) = store.end(options.let_others_finish).filter(is_explained).or(end) {
-                return Ok(store.outcome(end));
+                return Ok(store.outcome(end, secrets));
             }
         }
     }

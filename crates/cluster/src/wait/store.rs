@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use process::Redactor;
 use serde_json::Value;
 
 use crate::object::{Object, ObjectKey};
@@ -164,7 +165,13 @@ impl Store {
         self.dirty.extend(counting.map(|(key, _)| key.clone()));
     }
 
-    pub(super) fn judge(&mut self, now: Duration, rules: &Rules, events: &(dyn Fn(WaitEvent<'_>) + Sync)) {
+    pub(super) fn judge(
+        &mut self,
+        now: Duration,
+        rules: &Rules,
+        secrets: &Redactor,
+        events: &(dyn Fn(WaitEvent<'_>) + Sync),
+    ) {
         if std::mem::take(&mut self.has_new_backends) {
             self.dirty.extend(self.entries.keys().filter(|key| key.kind.is("", "Service")).cloned());
         }
@@ -173,7 +180,7 @@ impl Store {
             entry.memory.set_now(now);
             let verdict = self.verdict(&key, &mut entry, rules);
             if verdict != entry.verdict {
-                events(WaitEvent::Judged { object: &key, verdict: &verdict });
+                events(WaitEvent::Judged { object: &key, verdict: &verdict.shown(secrets) });
                 entry.verdict = verdict;
             }
             self.entries.insert(key, entry);
@@ -277,7 +284,7 @@ impl Store {
         }
     }
 
-    pub(super) fn outcome(self, end: WaitEnd) -> WaitOutcome {
+    pub(super) fn outcome(self, end: WaitEnd, secrets: &Redactor) -> WaitOutcome {
         let mut terminating = Vec::new();
         for stored in self.objects.values().filter(|stored| stored.object.key().kind.is("", "Pod")) {
             if stored.object.is_terminating() && self.is_ours(&stored.object) {
@@ -285,7 +292,7 @@ impl Store {
             }
         }
         terminating.sort();
-        let verdicts = self.entries.into_iter().map(|(key, entry)| (key, entry.verdict)).collect();
+        let verdicts = self.entries.into_iter().map(|(key, entry)| (key, entry.verdict.shown(secrets))).collect();
         WaitOutcome { end, verdicts, terminating, unseen: self.unseen }
     }
 }

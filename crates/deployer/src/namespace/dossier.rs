@@ -155,7 +155,7 @@ impl EnvironmentNamespace {
                 match self.connection.events(&cause.object, uid).await {
                     Ok(events) => {
                         let from = events.len().saturating_sub(EVENTS);
-                        trace.events = events[from..].iter().map(|event| self.shown(event)).collect();
+                        trace.events = events[from..].iter().map(shown).collect();
                     }
                     Err(error) => trace.unknown.push(format!("events of {}: {error}", cause.object)),
                 }
@@ -167,7 +167,8 @@ impl EnvironmentNamespace {
         for previous in [false, true] {
             match self.connection.logs(&cause.object, container, LogTail { previous, ..TAIL }).await {
                 Ok(text) => {
-                    let lines = self.lines(&text.unwrap_or_default());
+                    let text = text.unwrap_or_default();
+                    let lines = text.lines().map(line).collect();
                     if previous { trace.previous_log = lines } else { trace.log = lines }
                 }
                 Err(error) => trace.unknown.push(format!("the log of container {}: {error}", escaped(container))),
@@ -179,21 +180,16 @@ impl EnvironmentNamespace {
         }
         trace
     }
+}
 
-    fn shown(&self, event: &ClusterEvent) -> String {
-        let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
-        let text = format!("{} {}: {}{times}", event.last_seen, event.reason, event.message);
-        self.line(&text)
-    }
+fn shown(event: &ClusterEvent) -> String {
+    let times = if event.count > 1 { format!(" ({} times)", event.count) } else { String::new() };
+    line(&format!("{} {}: {}{times}", event.last_seen, event.reason, event.message))
+}
 
-    fn lines(&self, text: &str) -> Vec<String> {
-        let text = self.redactor.redact(text);
-        text.lines().map(|line| shorten(&escape_terminal(line), LINE)).collect()
-    }
-
-    fn line(&self, text: &str) -> String {
-        shorten(&escape_terminal(&self.redactor.redact(text)), LINE)
-    }
+/// The connection has masked it.
+fn line(text: &str) -> String {
+    shorten(&escape_terminal(text), LINE)
 }
 
 /// What the cluster remembers of a cause.

@@ -35,8 +35,6 @@ pub struct EnvironmentNamespace {
     pub(super) superseding: Superseding,
     /// What is asked of kinds beyond what Kubernetes defines.
     pub(super) rules: Rules,
-    /// Masks what containers print of secrets that are known here.
-    pub(crate) redactor: Redactor,
     repository: String,
 }
 
@@ -105,21 +103,24 @@ impl EnvironmentNamespace {
     ) -> Result<Self, DeployError> {
         let connection = Connection::new(kubeconfig, cluster::Patience::default()).await?;
         let (name, repository) = (name.into(), repository.into());
-        let mut redactor = Redactor::new();
-        for secret in kubeconfig.secrets() {
-            redactor.add(secret.expose_secret());
-        }
         let (lease, rules, superseding) = (None, Rules::default(), Superseding::default());
-        Ok(Self { connection, name, deadline, interrupt, lease, superseding, rules, redactor, repository })
+        Ok(Self { connection, name, deadline, interrupt, lease, superseding, rules, repository })
     }
 
-    /// Masks these secrets as well in what containers print.
+    /// Masks these secrets as well in all that is quoted of the cluster.
     #[must_use]
-    pub fn masking<'a>(mut self, secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
+    pub fn masking<'a>(self, secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
+        let mut redactor = Redactor::new();
         for secret in secrets {
-            self.redactor.add(secret.expose_secret());
+            redactor.add(secret.expose_secret());
         }
-        self
+        self.masking_all(&redactor)
+    }
+
+    /// The same for all secrets that a redactor knows.
+    #[must_use]
+    pub fn masking_all(self, secrets: &Redactor) -> Self {
+        Self { connection: self.connection.masking(secrets), ..self }
     }
 
     /// Tells, once, that the API server does not answer and is asked again.

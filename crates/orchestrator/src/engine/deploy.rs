@@ -86,9 +86,14 @@ impl Deployable {
                     None => target,
                 }))
             }
-            Destination::Helm(place) => place.helm(context, lease, self.superseding.clone()).await.map(Target::Helm),
+            Destination::Helm(place) => {
+                let target = place.helm(context, lease, self.superseding.clone(), &self.request).await;
+                target.map(Target::Helm)
+            }
             Destination::Apply(place, conflicts) => {
-                place.apply(context, conflicts.clone(), lease, self.superseding.clone()).await.map(Target::Apply)
+                let conflicts = conflicts.clone();
+                let target = place.apply(context, conflicts, lease, self.superseding.clone(), &self.request).await;
+                target.map(Target::Apply)
             }
         }
     }
@@ -113,7 +118,7 @@ impl Deployable {
         match &self.destination {
             Destination::Render { .. } => Ok(None),
             Destination::Helm(place) | Destination::Apply(place, _) => {
-                let namespace = place.open(context).await?;
+                let namespace = place.open(context).await?.masking(self.request.secrets());
                 match namespace.settings_difference(&self.request).await {
                     Ok(difference) => Ok(difference),
                     Err(error) => Err(Box::pin(self.not_planned(context, error)).await),

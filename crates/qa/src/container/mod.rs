@@ -44,7 +44,7 @@ pub struct ContainerSuite {
     pub container: Container,
     /// The time it may take, with its start; then it is removed.
     pub deadline: Duration,
-    /// Removes secrets from what is reported of its output.
+    /// Removes secrets from what is reported of its output, and of what the cluster says of it.
     pub redactor: Redactor,
     /// Ends it early; the suite is then unknown.
     pub interrupt: Interrupt,
@@ -144,7 +144,9 @@ impl ContainerSuite {
     }
 
     pub(crate) async fn run(&self, name: &str) -> SuiteReport {
-        self.attempt(name).await.unwrap_or_else(|error| {
+        // All that is reported of the cluster comes through it.
+        let masked = Self { connection: self.connection.masking(&self.redactor), ..self.clone() };
+        masked.attempt(name).await.unwrap_or_else(|error| {
             let reason = match std::error::Error::source(&error) {
                 Some(source) => format!("{error}: {}", innermost(source)),
                 None => error.to_string(),
@@ -241,7 +243,7 @@ impl ContainerSuite {
         };
         let ended = Ended { end: outcome.end, verdict, pod, why_stopped: self.why_stopped() };
         let mut report = outcome::report(name, &self.container, &ended, self.deadline);
-        report.log_tail = traces.iter().map(|line| log_line(&self.redactor.redact(line))).collect();
+        report.log_tail = traces.iter().map(|line| log_line(line)).collect();
         Ok(report)
     }
 

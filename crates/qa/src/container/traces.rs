@@ -13,7 +13,7 @@ const TRACED: usize = 2;
 const EVENTS: usize = 8;
 
 impl ContainerSuite {
-    /// The pod of a Job, and lines of what it printed and of what kept it from running; nothing is masked yet.
+    /// The pod of a Job, and lines of what it printed and of what kept it from running.
     pub(super) async fn traces(
         &self,
         job: &Object,
@@ -36,15 +36,10 @@ impl ContainerSuite {
     }
 
     async fn log(&self, pod: &Object) -> Vec<String> {
-        let text = match self.connection.logs(pod.key(), CONTAINER, TAIL).await {
-            Ok(text) => text.unwrap_or_default(),
-            Err(error) => return vec![format!("its log could not be read: {error}")],
-        };
-        // A line that was cut may end within a secret.
-        let is_cut = text.len() >= usize::try_from(TAIL.bytes).unwrap_or(usize::MAX);
-        let whole = if is_cut { text.rsplit_once('\n').map_or("", |(whole, _)| whole) } else { &text };
-        // A secret may have several lines.
-        self.redactor.redact(whole).lines().map(str::to_owned).collect()
+        match self.connection.logs(pod.key(), CONTAINER, TAIL).await {
+            Ok(text) => text.unwrap_or_default().lines().map(str::to_owned).collect(),
+            Err(error) => vec![format!("its log could not be read: {error}")],
+        }
     }
 
     async fn events(&self, cause: &Cause) -> Vec<String> {

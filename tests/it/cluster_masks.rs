@@ -1,0 +1,72 @@
+//! Secrets that containers write where the cluster repeats them: termination messages, probes, events and logs.
+
+use test_support::Cluster;
+
+use crate::clusters::{ClusterShop, DASHBOARDS, SERVICE};
+
+const TARGET: &str = r#"target: { kind: apply, source: "{path}/cluster" }
+  secret: [{ keys-from-env: [CART_LOGIN] }]"#;
+
+const LOGIN: &str = "correct-horse-battery-staple";
+
+/// A Deployment whose container has the login, and whose last words are in `POLICY`.
+const READER: &str = r#"apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop-cart }
+spec:
+  progressDeadlineSeconds: 600
+  selector: { matchLabels: { app: shop-cart } }
+  template:
+    metadata: { labels: { app: shop-cart } }
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: app
+        image: "IMAGE:latest"
+        imagePullPolicy: IfNotPresent
+        terminationMessagePolicy: POLICY
+        envFrom: [{ secretRef: { name: shop-cart-secret } }]
+        readinessProbe: { exec: { command: [sh, -c, 'echo "refused is $CART_LOGIN"; exit 1'] }, periodSeconds: 1 }
+"#;
+
+#[test]
+fn t25_t48_a_secret_that_the_cluster_repeats_of_a_container_is_shown_and_recorded_nowhere() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], TARGET) else { return };
+    let summary = staging.shop.join("summary.md");
+    let written = summary.to_str().unwrap().to_owned();
+    // A message is cut after 200 characters: within the login, whatever stands before.
+    let long = "x".repeat(155);
+    let [short, cut, last] = [
+        "echo \"no login for $CART_LOGIN\"",
+        &format!("echo \"{long} $CART_LOGIN\""),
+        "echo \"last is $CART_LOGIN\" >&2",
+    ];
+    for (version, policy, does, told) in [
+        (2, "File", format!("{short} >/dev/termination-log; {short}; exit 3"), "restarts no login for ***"),
+        (3, "File", format!("{cut} >/dev/termination-log; exit 3"), "xxx"),
+        (4, "FallbackToLogsOnError", format!("{last}; exit 3"), "restarts last is ***"),
+        (5, "File", "sleep 600".to_owned(), "refused is ***"),
+    ] {
+        let manifest = READER.replace("POLICY", policy);
+        let command = ["sh", "-c", does.as_str()];
+        staging.commit_files(SERVICE, version, &command, &[("cluster/app.yaml", &manifest)]);
+        staging.shop.merge_dev();
+        let variables = [("CART_LOGIN", LOGIN), ("GITHUB_STEP_SUMMARY", written.as_str()), ("GITHUB_ACTIONS", "true")];
+        // The probe fails for ever; everything else ends the wait.
+        let failed = staging.ends_in(&variables, "--format github --deadline 60s run staging", 21);
+        assert!(failed.text().contains(told), "{version}: `{told}` is not in:\n{}", failed.text());
+        let shown = failed.text() + &std::fs::read_to_string(&summary).unwrap();
+        let shown: Vec<&str> = shown.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
+        assert!(!shown.iter().any(|line| line.contains("corr")), "{version}: {shown:#?}");
+        assert!(shown.iter().any(|line| line.starts_with("::error")), "{version}: {shown:#?}");
+    }
+    let json = staging.ends_in(&[("CART_LOGIN", LOGIN)], "--format json --deadline 60s run staging", 21);
+    assert!(json.text().contains("refused is ***") && !json.text().contains("corr"), "{}", json.text());
+    let recorded = staging.shop.superproject().try_git(&["grep", "corr", "orchestrator/ledger"]);
+    assert!(!recorded.success(), "{recorded:?}");
+
+    // The pods have it in clear, so that there was something to hide.
+    let events = staging.kubectl(&["get", "events", "--output=jsonpath={.items[*].message}"]);
+    assert!(events.contains(LOGIN), "{events}");
+}
