@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -307,6 +308,20 @@ impl Connection {
         Object::new(self.transport.writing(object).send(object.key(), &call).await?)
     }
 
+    /// What the API server would make of an object if a manifest were all that it says; nothing is written. Defaults, and what
+    /// is kept under another name, are in the answer; what another manager has is not.
+    pub async fn made_of(&self, live: &Object, manifest: &Object) -> Result<Object, ClusterError> {
+        let key = live.key();
+        let address = self.resource(&key.kind).await?.address(key)?;
+        let patch = Value::Array(replacing(live.value(), manifest.value()));
+        let query = [("fieldManager", FIELD_MANAGER.to_owned()), ("dryRun", "All".to_owned())];
+        let call = Call {
+            content_type: "application/json-patch+json",
+            ..Call::json(Method::PATCH, with_query(&address, &query), &patch)
+        };
+        Object::new(self.transport.writing(manifest).send(key, &call).await?)
+    }
+
     /// Writes who owns the fields of an object, if it is still of the version that was read.
     pub async fn set_managed_fields(&self, object: &Object, entries: &[Value]) -> Result<Object, ClusterError> {
         let key = object.key();
@@ -357,6 +372,30 @@ pub enum Deleted {
     WasAnother,
 }
 
+/// The steps of a JSON patch that leave of an object what a manifest says, and what the API server keeps of it.
+fn replacing(live: &Value, manifest: &Value) -> Vec<Value> {
+    let step = |path: String, before: Option<&Value>, after: Option<&Value>| match (before, after) {
+        (None, None) => None,
+        (None, Some(after)) => Some(json!({ "op": "add", "path": path, "value": after })),
+        (Some(_), Some(after)) => Some(json!({ "op": "replace", "path": path, "value": after })),
+        (Some(_), None) => Some(json!({ "op": "remove", "path": path })),
+    };
+    let names = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
+    let mut fields: BTreeSet<String> = names(live);
+    fields.extend(names(manifest));
+    let kept = ["apiVersion", "kind", "metadata", "status"];
+    let fields = fields.into_iter().filter(|field| !kept.contains(&field.as_str()));
+    let fields = fields.filter_map(|field| {
+        let path = format!("/{}", field.replace('~', "~0").replace('/', "~1"));
+        step(path, live.get(&field), manifest.get(&field))
+    });
+    let metadata = ["labels", "annotations"].into_iter().filter_map(|field| {
+        let pointer = format!("/metadata/{field}");
+        step(pointer.clone(), live.pointer(&pointer), manifest.pointer(&pointer))
+    });
+    fields.chain(metadata).collect()
+}
+
 /// Lists leave out kind and version of their items.
 pub(crate) fn typed(mut item: Value, kind: &Kind) -> Value {
     if let Some(fields) = item.as_object_mut() {
@@ -391,4 +430,29 @@ pub(crate) fn with_query(path: &str, query: &[(&str, String)]) -> String {
         mark = '&';
     }
     address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a1_a_patch_leaves_what_a_manifest_says() {
+        let live = json!({
+            "apiVersion": "v1", "kind": "Secret", "status": {}, "type": "Opaque", "data": { "a": "MQ==" },
+            "metadata": { "name": "a", "uid": "u", "labels": { "team": "x" } },
+        });
+        let manifest = json!({
+            "apiVersion": "v1", "kind": "Secret", "data": {}, "im/mutable": true,
+            "metadata": { "name": "a", "annotations": { "b": "c" } },
+        });
+        let wanted = json!([
+            { "op": "replace", "path": "/data", "value": {} },
+            { "op": "add", "path": "/im~1mutable", "value": true },
+            { "op": "remove", "path": "/type" },
+            { "op": "remove", "path": "/metadata/labels" },
+            { "op": "add", "path": "/metadata/annotations", "value": { "b": "c" } },
+        ]);
+        assert_eq!(Value::Array(replacing(&live, &manifest)), wanted);
+    }
 }

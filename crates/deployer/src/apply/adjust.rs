@@ -2,10 +2,33 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::Object;
 use serde_json::{Map, Value};
 
 use super::ownership::is_our_spec_field;
+use crate::manifest::ObjectId;
+
+/// A manifest as the API server keeps it: `stringData` of a Secret is a way to write `data`. Sent so, its keys are owned where
+/// they are kept, and one that leaves the manifest leaves the Secret.
+pub(super) fn as_kept(id: &ObjectId, mut manifest: Map<String, Value>) -> Map<String, Value> {
+    if !(id.group.is_empty() && id.kind == "Secret") {
+        return manifest;
+    }
+    let Some(Value::Object(texts)) = manifest.remove("stringData") else { return manifest };
+    let data = manifest.entry("data").or_insert(Value::Null);
+    if data.is_null() {
+        *data = Value::Object(Map::new());
+    }
+    for (key, text) in texts {
+        let kept = text.as_str().map(|text| BASE64.encode(text).into());
+        if let (Some(data), Some(kept)) = (data.as_object_mut(), kept) {
+            data.insert(key, kept);
+        }
+    }
+    manifest
+}
 
 /// A workload that an autoscaler scales: namespace, kind, name.
 pub(super) type Scaled = (String, String, String);
@@ -108,6 +131,35 @@ mod tests {
         assert_eq!(sent(None), json!({ "replicas": 2 }), "a new one begins somewhere");
         assert_eq!(sent(Some(&deployment(&json!({ "replicas": 7 }), "orchestrator"))), json!({ "replicas": 7 }));
         assert_eq!(sent(Some(&deployment(&json!({ "replicas": 7 }), "kube-controller-manager"))), json!({}));
+    }
+
+    #[test]
+    fn a1_text_of_a_secret_is_sent_as_it_is_kept() {
+        let kept = |manifest: Value| {
+            let Value::Object(manifest) = manifest else { panic!("an object is a map") };
+            let id = ObjectId::of(&manifest).unwrap();
+            Value::Object(as_kept(&id, manifest))
+        };
+        let secret = |more: Value| {
+            let mut secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a" } });
+            secret.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            secret
+        };
+        for (written, wanted) in [
+            (json!({ "stringData": { "pw": "abcdefgh" } }), json!({ "data": { "pw": "YWJjZGVmZ2g=" } })),
+            // Where both have a key, the text is what the API server takes.
+            (
+                json!({ "data": { "pw": "eA==", "b": "Yg==" }, "stringData": { "pw": "é" } }),
+                json!({ "data": { "pw": "w6k=", "b": "Yg==" } }),
+            ),
+            (json!({ "data": null, "stringData": {} }), json!({ "data": {} })),
+            (json!({ "data": { "pw": "eA==" }, "stringData": null }), json!({ "data": { "pw": "eA==" } })),
+        ] {
+            assert_eq!(kept(secret(written)), secret(wanted));
+        }
+        let other =
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "a" }, "stringData": { "a": "b" } });
+        assert_eq!(kept(other.clone()), other);
     }
 
     #[test]

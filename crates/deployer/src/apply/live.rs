@@ -176,6 +176,10 @@ async fn ask(
         Ok(after) => after,
         Err(error) => return refused(id, &manifest, live.as_ref(), error),
     };
+    let moved = match (moved, live) {
+        (Some(moved), Some(live)) => Some(decided(connection, moved.clone(), live, &manifest).await?),
+        (Some(_) | None, _) => None,
+    };
     let Some(live) = live else {
         return Ok(Ok(PlannedObject::new(wanted, ObjectAction::Create, manifest).becomes(&after)));
     };
@@ -189,10 +193,31 @@ async fn ask(
         planned.notes.push(format!("takes over {}", fields(&taken)));
     }
     if let Some(moved) = moved {
-        planned.notes.extend(moved_notes(moved));
+        planned.notes.extend(moved_notes(&moved));
         planned.moves = true;
     }
     Ok(Ok(planned))
+}
+
+/// What is moved, with the fields alone that really go: a program that wrote a whole manifest owns what the API server filled
+/// in as well, and that comes back by itself.
+pub(super) async fn decided(
+    connection: &Connection,
+    mut moved: Move,
+    live: &Object,
+    manifest: &Object,
+) -> Result<Move, ClusterError> {
+    if moved.removed.is_empty() {
+        return Ok(moved);
+    }
+    match connection.made_of(live, manifest).await {
+        Ok(made) => moved.without_filled_in(&made, manifest.value()),
+        // Such as the class of a claim, which was filled in once.
+        Err(error) if error.class() == ErrorClass::Invalid => moved.without_fixed(live, manifest.value()),
+        Err(error) if error.class() == ErrorClass::Denied => {}
+        Err(error) => return Err(error),
+    }
+    Ok(moved)
 }
 
 fn moved_notes(moved: &Move) -> Vec<String> {
@@ -205,7 +230,10 @@ fn moved_notes(moved: &Move) -> Vec<String> {
     let kept = moved.kept.iter().map(|(field, manager)| {
         format!("`{}` stays although the manifest lacks it: `{}` wrote it too", escaped(field), escaped(manager))
     });
-    std::iter::once(note).chain(kept).collect()
+    let fixed = moved.fixed.iter().map(|field| {
+        format!("`{}` stays although the manifest lacks it: the API server does not let it go", escaped(field))
+    });
+    std::iter::once(note).chain(kept).chain(fixed).collect()
 }
 
 /// `` `.spec.replicas` by `kubectl` ``

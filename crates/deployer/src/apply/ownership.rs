@@ -20,23 +20,64 @@ pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 pub(super) struct Move {
     /// Who owned them.
     pub(super) managers: BTreeSet<String>,
-    /// The list of field managers as it will be.
-    pub(super) managed_fields: Vec<Value>,
+    /// The list of field managers as it will be, ours first.
+    managed_fields: Vec<Value>,
     /// Fields that the manifest lacks, and that go with the next write.
     pub(super) removed: Vec<String>,
     /// Fields that the manifest lacks, and that stay: another manager has them too.
     pub(super) kept: Vec<(String, String)>,
+    /// Fields that the manifest lacks, and that stay since the API server does not let them go.
+    pub(super) fixed: Vec<String>,
     /// All fields that are moved.
     fields: Value,
 }
 
 impl Move {
-    /// Fields that should have gone with the write.
+    /// Fields that should have gone with the write, and that another program has. What the API server itself fills in, or
+    /// makes of a field of another name, belongs to none.
     pub(super) fn remaining(&self, written: &Object, manifest: &Value) -> Vec<String> {
+        let entries = written.list("/metadata/managedFields").iter();
+        let others: Vec<&Value> = entries.filter(|entry| text(entry, "manager") != FIELD_MANAGER).collect();
+        let stale = self.stale(written, manifest).into_iter();
+        let stale = stale.filter(|steps| others.iter().any(|entry| owns(entry, steps)));
+        stale.map(|steps| path(&steps)).filter(|path| self.removed.contains(path)).collect()
+    }
+
+    /// Leaves those fields to none that the API server makes of the manifest alone: they do not go.
+    pub(super) fn without_filled_in(&mut self, made: &Object, manifest: &Value) {
+        for steps in self.stale(made, manifest) {
+            self.leave(&steps);
+        }
+    }
+
+    /// Leaves all that would go to none, since the API server refuses the object without it.
+    pub(super) fn without_fixed(&mut self, live: &Object, manifest: &Value) {
+        self.fixed.clone_from(&self.removed);
+        for steps in self.stale(live, manifest) {
+            self.leave(&steps);
+        }
+    }
+
+    /// What has no owner stays as it is. A field that another manager has too is no question of ours.
+    fn leave(&mut self, steps: &[String]) {
+        let place = path(steps);
+        if let Some(index) = self.removed.iter().position(|removed| *removed == place) {
+            self.removed.remove(index);
+            if let Some(ours) = self.managed_fields.first_mut().and_then(|entry| entry.get_mut("fieldsV1")) {
+                take_out(ours, steps);
+            }
+        }
+    }
+
+    pub(super) fn managed_fields(&self) -> &[Value] {
+        &self.managed_fields
+    }
+
+    /// The moved fields that an object has and the manifest lacks.
+    fn stale(&self, object: &Object, manifest: &Value) -> Vec<Vec<String>> {
         let mut stale = Vec::new();
-        stale_leaves(&self.fields, Some(written.value()), Some(manifest), &mut Vec::new(), &mut stale);
-        let stale = stale.iter().map(|steps| path(steps));
-        stale.filter(|path| self.removed.contains(path)).collect()
+        stale_leaves(&self.fields, Some(object.value()), Some(manifest), &mut Vec::new(), &mut stale);
+        stale
     }
 }
 
@@ -71,7 +112,7 @@ pub(super) fn to_move(live: &Object, manifest: &Value) -> Option<Move> {
     entry["fieldsV1"] = fields;
     let others = others.into_iter().filter(|entry| !is_ours(entry)).cloned();
     let managed_fields = std::iter::once(entry).chain(others).collect();
-    Some(Move { managers, managed_fields, removed, kept, fields: moved })
+    Some(Move { managers, managed_fields, removed, kept, fixed: Vec::new(), fields: moved })
 }
 
 /// Whether we have applied the object before.
@@ -140,6 +181,18 @@ fn unite(into: &mut Value, more: &Value) {
     for (step, below) in more {
         unite(into.entry(step.clone()).or_insert_with(|| Value::Object(Map::new())), below);
     }
+}
+
+/// Takes one field out of a set, and what is empty without it: an empty set below a step would be the step itself.
+fn take_out(fields: &mut Value, steps: &[String]) {
+    let (Some(fields), [step, below @ ..]) = (fields.as_object_mut(), steps) else { return };
+    if let Some(set) = fields.get_mut(step).filter(|_| !below.is_empty()) {
+        take_out(set, below);
+        if set.as_object().is_some_and(|set| !set.is_empty()) {
+            return;
+        }
+    }
+    fields.remove(step);
 }
 
 fn owns(entry: &Value, steps: &[String]) -> bool {
@@ -252,10 +305,46 @@ mod tests {
         assert_eq!(moved.removed, [".data.b", ".spec.ports[port=80,protocol=TCP].name"]);
         assert_eq!(moved.kept, [(".metadata.annotations.team".to_owned(), "by-hand".to_owned())]);
         let managers: Vec<(&str, &str)> =
-            moved.managed_fields.iter().map(|entry| (text(entry, "manager"), text(entry, "operation"))).collect();
+            moved.managed_fields().iter().map(|entry| (text(entry, "manager"), text(entry, "operation"))).collect();
         assert_eq!(managers, [(FIELD_MANAGER, "Apply"), ("by-hand", "Update")]);
-        let data = &moved.managed_fields[0]["fieldsV1"]["f:data"];
+        let data = &moved.managed_fields()[0]["fieldsV1"]["f:data"];
         assert_eq!(data, &json!({ ".": {}, "f:a": {}, "f:b": {}, "f:c": {} }));
+    }
+
+    #[test]
+    fn a1_what_the_api_server_fills_in_does_not_go_and_is_no_rest() {
+        let client = json!({ "f:data": { "f:a": {}, "f:b": {} }, "f:spec": { "f:replicas": {} }, "f:type": {} });
+        let secret = |more: &Value, managed: &Value| {
+            let mut secret = json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a", "managedFields": managed },
+                "data": { "a": "MQ==" },
+            });
+            for (key, value) in more.as_object().unwrap() {
+                secret[key] = value.clone();
+            }
+            Object::new(secret).unwrap()
+        };
+        let before = json!({ "data": { "a": "MQ==", "b": "Mg==" }, "type": "Opaque", "spec": { "replicas": 3 } });
+        let live = secret(&before, &json!([entry("kubectl-client-side-apply", "Update", &client)]));
+        let manifest = json!({ "data": { "a": "MQ==" } });
+        let mut moved = to_move(&live, &manifest).unwrap();
+        assert_eq!(moved.removed, [".data.b", ".spec.replicas", ".type"]);
+        moved.without_filled_in(&secret(&json!({ "type": "Opaque" }), &json!([])), &manifest);
+        assert_eq!(moved.removed, [".data.b", ".spec.replicas"]);
+        let ours = json!({ "f:data": { "f:a": {}, "f:b": {} }, "f:spec": { "f:replicas": {} } });
+        assert_eq!(moved.managed_fields()[0]["fieldsV1"], ours, "what stays has no owner");
+
+        // A field that cannot be taken away is left as it is.
+        moved.without_fixed(&live, &manifest);
+        assert_eq!((moved.removed.len(), moved.fixed.len()), (0, 2));
+        assert_eq!(moved.managed_fields()[0]["fieldsV1"], json!({ "f:data": { "f:a": {} } }));
+
+        // After the write, what no program has was filled in, and what another one has should have gone.
+        let moved = to_move(&live, &manifest).unwrap();
+        let ours = entry(FIELD_MANAGER, "Apply", &json!({ "f:data": { "f:a": {} } }));
+        assert!(moved.remaining(&secret(&before, &json!([ours])), &manifest).is_empty());
+        let theirs = entry("kubectl-client-side-apply", "Update", &json!({ "f:data": { "f:b": {} } }));
+        assert_eq!(moved.remaining(&secret(&before, &json!([ours, theirs])), &manifest), [".data.b"]);
     }
 
     #[test]

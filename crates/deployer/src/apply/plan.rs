@@ -8,6 +8,7 @@ use cluster::{Kind, LeasePlace, Object, ObjectKey, ReferenceReport};
 use lock_model::{Digest, ServiceName};
 use serde_json::{Map, Value};
 
+use super::adjust::as_kept;
 use super::inventory::{Entry, Inventory, Leftover, Reach, inventory_name, judge_leftover};
 use super::kustomization::rendered;
 use super::live::{Found, Wanted, digest_of};
@@ -279,7 +280,7 @@ fn is_label(name: &str) -> bool {
 pub(super) fn wanted(manifests: &PinnedManifests<'_>) -> Result<Vec<Wanted>, cluster::ClusterError> {
     let mut wanted = Vec::new();
     for pinned in &manifests.objects {
-        let manifest = Object::new(Value::Object(pinned.object.clone()))?;
+        let manifest = Object::new(Value::Object(as_kept(&pinned.id, pinned.object.clone())))?;
         let digest = digest_of(&pinned.id, &pinned.object);
         wanted.push(Wanted { service: pinned.service.clone(), id: pinned.id.clone(), manifest, digest });
     }

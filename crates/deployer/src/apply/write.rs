@@ -7,6 +7,7 @@ use lock_model::ServiceName;
 use process::Interrupt;
 
 use super::inventory::Entry;
+use super::live::decided;
 use super::order::{makes_room, rank};
 use super::ownership::to_move;
 use super::plan::{ApplyPlan, ObjectAction, PlannedObject, PlannedService};
@@ -281,11 +282,11 @@ async fn write_one(
     let mut moved = None;
     if object.moves
         && let Some(live) = connection.find(manifest.key()).await?
+        && let Some(found) = to_move(&live, manifest.value())
     {
-        moved = to_move(&live, manifest.value());
-        if let Some(moved) = &moved {
-            connection.set_managed_fields(&live, &moved.managed_fields).await?;
-        }
+        let decided = decided(connection, found, &live, manifest).await?;
+        connection.set_managed_fields(&live, decided.managed_fields()).await?;
+        moved = Some(decided);
     }
     let mode = ApplyMode { dry_run: false, take_over: object.take_over, strict: true };
     let live = connection.apply(manifest, mode).await.map_err(|error| not_taken(service, error))?;

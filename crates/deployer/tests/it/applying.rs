@@ -153,6 +153,32 @@ fn a1_what_kubectl_or_helm_applied_is_moved_once_and_a_key_that_goes_from_the_ma
 }
 
 #[test]
+fn a1_what_the_api_server_makes_of_the_same_manifest_is_no_difference() {
+    let Some(staging) = Staging::new_or_skip(&[]) else { return };
+    let secret = |data: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {{ name: pre }}\n{data}\n---\n");
+    // Quantities, ports and the account of the pod are kept in another form or under another name; much is filled in.
+    let spec = "{ serviceAccountName: default, containers: [{ name: a, image: r.io/a:1, ports: [{ containerPort: 80 }], \
+                resources: { limits: { cpu: 1000m, memory: 1024Mi } } }] }";
+    let web = deployment("").replace("{ containers: [{ name: a, image: r.io/a:1 }] }", spec);
+    let service = "apiVersion: v1\nkind: Service\nmetadata: { name: web }\nspec: { ports: [{ port: 80, \
+                   targetPort: 80 }] }\n---\n";
+    let all = format!("{}{web}{service}", secret("stringData: { pw: abcdefgh }"));
+    let place = format!("metadata: {{ namespace: {}, name", staging.namespace);
+    staging.cluster.apply(&all.replace("metadata: { name", &place));
+    let (_, notes) = staging.deploys(&all);
+    assert!(notes.contains("what `kubectl-client-side-apply` wrote is ours") && !notes.contains("goes"), "{notes}");
+    let (changes, notes) = staging.deploys(&all);
+    assert!(changes.is_empty(), "{changes:?} {notes}");
+
+    // A key under another name takes the place of the one that leaves the manifest.
+    let renamed = all.replace("{ pw: abcdefgh }", "{ pw2: abcdefgh }");
+    assert_eq!(staging.deploys(&renamed).0, ["~Secret/pre"]);
+    assert_eq!(staging.field("secret/pre", "{.data}"), r#"{"pw2":"YWJjZGVmZ2g="}"#);
+    let both = renamed.replace("stringData: { pw2: abcdefgh }", "type: Opaque\ndata: { pw2: YWJjZGVmZ2g= }");
+    assert_eq!(staging.deploys(&both).0, ["~Secret/pre"], "its type is the manifest's now");
+}
+
+#[test]
 fn a2_everything_is_validated_before_the_first_write_and_a_filled_in_field_is_named_with_what_clears_it() {
     let Some(staging) = Staging::new_or_skip(&[]) else { return };
     let service = |port: &str| {
