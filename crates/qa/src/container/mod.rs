@@ -2,6 +2,7 @@
 
 mod job;
 mod outcome;
+mod removal;
 mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use cluster::health::Permission;
 use cluster::{
-    Awaited, ClusterError, ClusterErrorKind, Connection, Kind, LeaseKeeper, LeaseState, Object, ObjectKey, Propagation,
-    Selection, WaitEnd, WaitOptions,
+    Awaited, ClusterError, ClusterErrorKind, Connection, Kind, LeaseKeeper, LeaseState, Object, WaitEnd, WaitOptions,
 };
 use lock_model::Digest;
 use process::{Interrupt, Redactor};
@@ -23,8 +23,6 @@ use outcome::Ended;
 
 /// The time between two looks at what is being deleted, or at whether the caller wants to stop.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long what an earlier run left behind may take to end.
-const EARLIER: Duration = Duration::from_secs(90);
 /// How long the questions about what is over may take, and the removal of it.
 const AFTERWARDS: Duration = Duration::from_secs(15);
 /// The same for the questions where the caller has to end.
@@ -166,40 +164,11 @@ impl ContainerSuite {
             Ok(job) => self.follow(name, &job, end).await,
             Err(error) => Err(error),
         };
-        let removed = tokio::time::timeout(AFTERWARDS, self.remove(&job, secret.as_ref())).await;
+        let left = self.remove(&job, secret.as_ref()).await;
         let mut report = report?;
-        let left = match removed {
-            Ok(Ok(())) => return Ok(report),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the cluster took too long to answer".to_owned(),
-        };
         // It is removed by the next run, or by the cluster itself.
-        report.log_tail.push(log_line(&format!("{} is left: {left}", job.key())));
+        report.log_tail.extend(left.iter().map(|left| log_line(left)));
         Ok(report)
-    }
-
-    /// Ends what earlier runs left behind: they were killed, and this one has the environment's lease. Gives what has not
-    /// ended in time.
-    async fn remove_earlier(&self) -> Result<Option<ObjectKey>, ClusterError> {
-        let end = Instant::now() + EARLIER.min(self.deadline);
-        let mut is_asked = BTreeSet::new();
-        loop {
-            let selection = Selection { labels: job::selector(&self.identity), ..Selection::default() };
-            let kind = Kind::new("batch/v1", "Job");
-            let left = self.connection.list(&kind, Some(&self.identity.namespace), &selection).await?;
-            let Some(first) = left.first() else { return Ok(None) };
-            for job in &left {
-                let uid = job.uid().unwrap_or_default();
-                // In the foreground the Job is there until its pods have ended.
-                if is_asked.insert(uid.to_owned()) {
-                    self.connection.delete(job.key(), uid, Propagation::Foreground).await?;
-                }
-            }
-            if Instant::now() > end {
-                return Ok(Some(first.key().clone()));
-            }
-            tokio::time::sleep(LOOK).await;
-        }
     }
 
     /// Makes the Job; one that has secrets waits for them.
@@ -271,14 +240,5 @@ impl ContainerSuite {
             LeaseState::YieldTo(to) => format!("yielded to {to}"),
             LeaseState::Lost(reason) => format!("was ended, since the lease of the environment was lost: {reason}"),
         }
-    }
-
-    /// Removes the Job, its pod and its Secret, which the cluster removes with the Job in any case.
-    async fn remove(&self, job: &Object, secret: Option<&Object>) -> Result<(), ClusterError> {
-        for object in secret.into_iter().chain([job]) {
-            let uid = object.uid().unwrap_or_default();
-            self.connection.delete(object.key(), uid, Propagation::Background).await?;
-        }
-        Ok(())
     }
 }

@@ -201,6 +201,19 @@ mod tests {
                 Verdict::Unknown,
                 "did not end within 60 s: its container ended with exit code 0, and others run on: `proxy`",
             ),
+            (
+                WaitEnd::Deadline,
+                Readiness::waiting("1 pods run"),
+                Some(pod(
+                    b"image",
+                    &exit(0),
+                    &json!({ "containerStatuses": [
+                    { "name": "suite", "imageID": "x", "state": { "terminated": exit(0) } },
+                ] }),
+                )),
+                Verdict::Unknown,
+                "ended with exit code 0, and its pod is not said to have ended",
+            ),
             (WaitEnd::Deadline, Readiness::waiting("1 pods run"), None, Verdict::Unknown, "did not end within 60 s"),
             (WaitEnd::Stopped, complete(), None, Verdict::Unknown, "was interrupted"),
         ] {
