@@ -1,5 +1,7 @@
 //! What a cluster remembers of something that failed: events and logs.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::connection::{Connection, Selection, with_query};
@@ -33,6 +35,9 @@ pub struct LogTail {
     /// At most so many bytes of them.
     pub bytes: u32,
 }
+
+/// How long a log is asked for again.
+const LOG_RETRIES: Duration = Duration::from_secs(3);
 
 impl Connection {
     /// The events of one object, the oldest first.
@@ -69,12 +74,20 @@ impl Connection {
             ("limitBytes", tail.bytes.to_string()),
         ];
         let call = Call::get(with_query(&format!("{address}/log"), &query));
-        match self.transport.send_text(&format!("the log of {pod}, container {container}"), &call).await {
+        // A node that fails to give a log goes on so; an API server that is starting is back soon.
+        let mut transport = self.transport.clone();
+        transport.patience.retries = transport.patience.retries.min(LOG_RETRIES);
+        match transport.send_text(&format!("the log of {pod}, container {container}"), &call).await {
             // The kubelet answers so, with success, when it has removed the log already.
             Ok(text) if text.starts_with("unable to retrieve container logs for ") && !text.contains('\n') => Ok(None),
             Ok(text) => Ok(Some(self.masked(&text, tail)).filter(|text| !text.is_empty())),
             Err(error) => match error.kind() {
                 ClusterErrorKind::NotFound | ClusterErrorKind::Rejected { .. } => Ok(None),
+                // The API server passes on what the node answers.
+                ClusterErrorKind::Busy { status: status @ 500, message, .. } => {
+                    let reason = format!("is that the node does not give it ({status}): {message}");
+                    Err(ClusterError::new(error.subject(), ClusterErrorKind::Answer { reason }))
+                }
                 _ => Err(error),
             },
         }

@@ -22,6 +22,9 @@ const REQUESTS: [&str; 8] = [
     "TokenReview",
 ];
 
+/// Maps of a kind of the core group whose values are text: the API server would quote the value that it refuses.
+const TEXTS: [(&str, &str); 3] = [("Secret", "stringData"), ("Secret", "data"), ("ConfigMap", "data")];
+
 /// What keeps an object from being stored.
 pub(crate) fn violations(object: &Map<String, Value>, id: &ObjectId) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -39,7 +42,26 @@ pub(crate) fn violations(object: &Map<String, Value>, id: &ObjectId) -> Vec<Viol
             refuse(format!("`metadata.{field}` of {id} is written by the API server alone: leave it out"));
         }
     }
+    for (_, field) in TEXTS.iter().filter(|(kind, _)| id.group.is_empty() && id.kind == *kind) {
+        for (key, value) in object.get(*field).and_then(Value::as_object).into_iter().flatten() {
+            if let Some(kind) = kind_of(value) {
+                let key = escaped(key);
+                refuse(format!("`{field}.{key}` of {id} is {kind}, and has to be text: write it in quotes"));
+            }
+        }
+    }
     found
+}
+
+/// What a value is that is no text; the value itself is not told. `null` is none.
+fn kind_of(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Null | Value::String(_) => None,
+        Value::Bool(_) => Some("true or false"),
+        Value::Number(_) => Some("a number"),
+        Value::Array(_) => Some("a list"),
+        Value::Object(_) => Some("a map"),
+    }
 }
 
 /// Why no kind can have such a name: it is a part of the object's address.
@@ -74,6 +96,8 @@ mod tests {
             map(json!({ "name": "a", "creationTimestamp": null, "resourceVersion": "", "generation": 1 })),
             json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": { "name": "Shop:reader" } }),
             json!({ "apiVersion": "shop.example/v1", "kind": "Binding", "metadata": { "name": "a" } }),
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "a" }, "stringData": { "a": "1", "b": null } }),
+            json!({ "apiVersion": "shop.example/v1", "kind": "Secret", "metadata": { "name": "a" }, "data": { "a": 1 } }),
         ] {
             assert!(found(kept).is_empty());
         }
@@ -95,6 +119,23 @@ mod tests {
         ] {
             let found = found(refused);
             assert!(found.len() == 1 && found[0].contains(told), "{told}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn t25_a_value_that_is_no_text_is_told_with_its_key_and_never_with_its_value() {
+        for (kind, field, value, told) in [
+            ("Secret", "stringData", json!(1_234_567_890_123_u64), "is a number"),
+            ("Secret", "data", json!(1.5), "is a number"),
+            ("ConfigMap", "data", json!(true), "is true or false"),
+            ("ConfigMap", "data", json!(["1234567890123"]), "is a list"),
+        ] {
+            let found = found(json!({
+                "apiVersion": "v1", "kind": kind, "metadata": { "name": "pre" }, field: { "pw": value, "ok": "x" },
+            }));
+            assert!(found.len() == 1 && found[0].contains(told), "{found:?}");
+            assert!(found[0].starts_with(&format!("`{field}.pw` of {kind}/pre")), "{found:?}");
+            assert!(!found[0].contains("12345") && !found[0].contains("1.5"), "{found:?}");
         }
     }
 }
