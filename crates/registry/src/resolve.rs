@@ -87,10 +87,15 @@ impl Registry {
             pending = late.iter().filter_map(|position| answers.remove(position)).map(|(pending, _)| pending).collect();
         }
         self.tidy();
-        let mut answers: Vec<_> =
-            answers.into_values().map(|(_, answer)| answer.map(|(resolution, _)| resolution)).collect();
-        self.tell_repositories(&mut answers, deadline).await;
-        answers
+        let mut found = Vec::with_capacity(answers.len());
+        for (_, answer) in answers.into_values() {
+            found.push(match answer {
+                Ok((resolution, _)) => Ok(resolution),
+                Err(unresolved) => Err(unresolved),
+            });
+        }
+        self.tell_repositories(&mut found, deadline).await;
+        found
     }
 
     /// Of images that do not exist, says where not even their repository does: that is asked once for each repository.
