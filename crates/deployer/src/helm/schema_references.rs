@@ -207,10 +207,10 @@ mod tests {
     fn t17_a_schema_that_is_whole_by_itself_is_taken() {
         for text in [
             r##"{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"a":{"$ref":"#/definitions/a"}}}"##,
-            r##"{"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"https://shop.example/cart.json"}"##,
+            r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","$id":"https://shop.example/cart.json"}"#,
             r##"{"$id":"http://shop.example/root.json#","properties":{"a":{"$id":"#/properties/a"}}}"##,
             r##"{"$anchor":"a","$dynamicRef":"#a","$recursiveRef":"#","id":"cart","properties":{"id":{"type":"string"}}}"##,
-            r##"{"properties":{"$ref":{"type":["string","null"]},"uri":{"default":"http://shop.example/"}},"x":[1,2.5,-3,true]}"##,
+            r#"{"properties":{"$ref":{"type":["string","null"]},"uri":{"default":"http://shop.example/"}},"x":[1,2.5,-3,true]}"#,
             "\u{feff}{}",
         ] {
             assert_eq!(of(text), [""; 0], "{text}");
@@ -226,7 +226,7 @@ mod tests {
             ),
             (r#"{"$ref":"http://shop.example/x.json#/a"}"#, "`/$ref` is"),
             (r#"{"$ref":"other.json"}"#, "`/$ref` is"),
-            (r##"{"$ref":" #/a"}"##, "`/$ref` is"),
+            (r#"{"$ref":" #/a"}"#, "`/$ref` is"),
             (r#"{"\u0024ref":"/etc/passwd"}"#, "`/$ref` is"),
             (r##"{"$ref":"//evil.example/x","$ref":"#"}"##, "`/$ref` is"),
             (r##"{"$ref":"#","$ref":"../x"}"##, "`/$ref` is"),
