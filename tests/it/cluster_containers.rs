@@ -281,8 +281,8 @@ fn p17_p21_f22_a_suite_that_does_not_end_by_itself_is_unknown_and_is_taken_away(
 }
 
 /// One that does not end when it is asked to, and one that says when it runs.
-const STUBBORN: &str = r#"system: { kind: container, service: shop-tests, args: [when] }
-  stubborn: { kind: container, service: shop-tests, args: [stubborn], deadline: 5s }"#;
+const STUBBORN: &str = r"system: { kind: container, service: shop-tests, args: [when] }
+  stubborn: { kind: container, service: shop-tests, args: [stubborn], deadline: 5s }";
 
 #[test]
 fn p17_f22_the_next_suite_begins_once_the_pod_of_the_last_one_has_ended() {

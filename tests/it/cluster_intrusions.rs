@@ -108,7 +108,7 @@ fn t17_t18_a_hook_that_would_delete_what_it_did_not_make_is_refused_and_the_obje
 }
 
 /// Objects without pods of a release, which nothing else looks at.
-const MORE: &str = r#"---
+const MORE: &str = r"---
 apiVersion: v1
 kind: Service
 metadata: { name: {{ .Release.Name }} }
@@ -127,7 +127,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: { name: {{ .Release.Name }} }
 spec: { podSelector: { matchLabels: { app: {{ .Release.Name }} } }, ingress: [{}] }
-"#;
+";
 
 #[test]
 fn q3_every_object_of_a_release_that_is_gone_is_found_and_deployed_again() {

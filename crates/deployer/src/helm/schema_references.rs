@@ -42,7 +42,9 @@ fn look_at(shown: &str, path: &str, bytes: &[u8], depth: usize, problems: &mut V
     let name = last_name(path);
     if name == SCHEMA_FILE {
         problems.extend(outside(bytes).into_iter().map(|problem| (shown.to_owned(), problem)));
-    } else if name.ends_with(".tgz") && (depth > 0 || path.starts_with("charts/")) {
+    } else if name.rsplit_once('.').is_some_and(|(_, ending)| ending == "tgz")
+        && (depth > 0 || path.starts_with("charts/"))
+    {
         if depth == DEEPEST {
             problems.push((shown.to_owned(), "it is an archive in too many others".to_owned()));
             return;
@@ -163,7 +165,7 @@ impl<'de> Visitor<'de> for Place<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let length = self.walk.pointer.len();
         for index in 0_usize.. {
-            self.walk.pointer.push_str(&format!("/{index}"));
+            self.walk.pointer.extend(["/", &index.to_string()]);
             if items.next_element_seed(Place { key: None, walk: self.walk })?.is_none() {
                 break;
             }
