@@ -12,7 +12,7 @@ use deployer::{
     Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Superseding,
     Target,
 };
-use lock_model::{BranchName, ServiceName, Timestamp};
+use lock_model::{BranchName, ServiceName};
 use promotion::attempts::Fence;
 use tokio::sync::Notify;
 
@@ -214,24 +214,15 @@ impl Deployable {
         hints.into_iter().fold(error, Error::hint).hint(NOTHING_DEPLOYED)
     }
 
-    /// Applies a plan, as the deployment that record `number` of the ledger began, and says in one line what changed.
-    /// `waiting` is told once nothing is left but to wait.
+    /// Applies a plan, and says in one line what changed. `waiting` is told once nothing is left but to wait.
     pub(crate) async fn apply(
         &self,
         context: &Context,
         plan: &Plan,
-        now: Timestamp,
-        number: u64,
-        fence: Fence,
+        options: &ApplyOptions,
         lease: Option<&Arc<LeaseKeeper>>,
         waiting: &Notify,
     ) -> Result<String> {
-        let mut options = ApplyOptions::new(&context.run.actor, now);
-        options.number = Some(number);
-        options.same_files = match fence {
-            Fence::NotNeeded => SameFiles::Keep,
-            Fence::Needed { unless } => SameFiles::Write { unless },
-        };
         let events = |event: DeployEvent| match event {
             DeployEvent::Waiting => waiting.notify_one(),
             DeployEvent::Started { .. } | DeployEvent::Finished { .. } => context.note(event.to_string()),
@@ -239,7 +230,7 @@ impl Deployable {
         let target = self.target(context, lease).await?;
         match &self.destination {
             Destination::Render { branch, .. } => {
-                let applied = match target.apply(plan, &options, &|_| ()).await {
+                let applied = match target.apply(plan, options, &|_| ()).await {
                     Ok(applied) => applied,
                     Err(error) => {
                         return Err(self.in_the_way(context, branch).await.unwrap_or_else(|| not_stored(error)));
@@ -253,7 +244,7 @@ impl Deployable {
                 }
             }
             Destination::Helm(_) | Destination::Apply(..) => {
-                let applied = target.apply(plan, &options, &events).await;
+                let applied = target.apply(plan, options, &events).await;
                 let applied =
                     applied.map_err(|error| not_installed(error, lease.map(|lease| lease.state()), &self.request))?;
                 match (&plan.detail, applied.detail) {
@@ -287,6 +278,17 @@ impl Deployable {
     pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
         self.target(context, None).await?.prove(&self.request).await.map_err(not_read)
     }
+}
+
+/// How a plan is applied by the deployment that record `number` of the ledger began.
+pub(super) fn apply_options(context: &Context, number: u64, fence: Fence) -> ApplyOptions {
+    let mut options = ApplyOptions::new(&context.run.actor, context.now());
+    options.number = Some(number);
+    options.same_files = match fence {
+        Fence::NotNeeded => SameFiles::Keep,
+        Fence::Needed { unless } => SameFiles::Write { unless },
+    };
+    options
 }
 
 fn rendered(plan: &Plan, planned: &RenderPlan, applied: &RenderApplied, branch: &BranchName) -> String {

@@ -16,7 +16,7 @@ use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, p
 use tokio::sync::Notify;
 
 use super::Engine;
-use super::deploy::Deployable;
+use super::deploy::{Deployable, apply_options};
 use super::execution::expand;
 use super::step_outcome::StepOutcome;
 use crate::context::Context;
@@ -141,7 +141,8 @@ impl Engine<'_> {
         let Prepared { deployable, plan, lease } = prepared;
         let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
         let waiting = Notify::new();
-        let applying = deployable.apply(self.context, &plan, self.now(), number, fence, lease.as_ref(), &waiting);
+        let options = apply_options(self.context, number, fence);
+        let applying = deployable.apply(self.context, &plan, &options, lease.as_ref(), &waiting);
         // What the promotion is going to list is rendered while pods start.
         let listing = async {
             waiting.notified().await;
