@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use test_support::Cluster;
 
-use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
 
 /// A user who logs in by a program, which leaves a file behind where it is started.
 const LOGIN_PROGRAM: &str =
@@ -28,6 +28,7 @@ fn t23_a_kubeconfig_of_the_machine_deploys_where_no_other_user_can_read_it() {
     let missing = ends("run staging", 11);
     let told = "~/.kube/shop: does not exist, and is read by environments.staging.kubeconfig";
     assert!(missing.stderr().contains(told), "{missing}");
+    ends("lock commit staging", 0);
     let plan = ends("plan staging", 11);
     assert!(plan.stderr().contains("the kubeconfig of `staging` in `~/.kube/shop` is missing"), "{plan}");
 
@@ -61,6 +62,7 @@ fn t23_a_kubeconfig_of_the_machine_deploys_where_no_other_user_can_read_it() {
     assert!(!records.text().contains("no kubeconfig"), "{records}");
 
     // A pull request's job need not have the file.
+    staging.commit(SERVICE, 3, SERVES, DEPLOYMENT);
     let number = staging.shop.open();
     fs::remove_file(&file).unwrap();
     let planned = ends(&format!("plan staging --pr {number}"), 0);
