@@ -35,7 +35,7 @@ pub(super) type Answer = Result<Rendering, Vec<DeployProblem>>;
 pub(super) type Rendered<'a> = (Vec<(&'a DeployService, Rendering)>, Vec<DeployProblem>);
 
 /// Plans as if nothing were deployed, without a cluster: each chart is rendered twice, and must be the same. Nothing is
-/// deployed by this plan, so a chart that [is the same each time](is_fixed) is rendered once.
+/// deployed by this plan, so a chart whose functions all give the same answer each time is rendered once.
 ///
 /// # Errors
 ///

@@ -211,7 +211,8 @@ async fn p23_f5_a_busy_environment_is_temporary() {
     let error = fails(run(&bot, &RunRequest::new(production())).await, ErrorKind::Temporary);
     assert!(error.message().contains("another run"), "{error}");
     fails(deploy(&bot, &DeployRequest::new(production())).await, ErrorKind::Temporary);
-    fails(rollback(&bot, &RollbackRequest::new(production(), "trouble")).await, ErrorKind::Temporary);
+    // What cannot be gone back to is refused at once.
+    fails(rollback(&bot, &RollbackRequest::new(production(), "trouble")).await, ErrorKind::Refused);
     fails(release(&bot, &production(), None).await, ErrorKind::Temporary);
     assert_eq!((shop.untouched(), shop.ledger().records().len()), (before, records));
     // Staging is free.
