@@ -82,6 +82,7 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(60);
 /// was changed then.
 pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<RunReport> {
     let name = request.environment.clone();
+    context.needs_history()?;
     context.sync()?;
     let environment = find_environment(context, &name).await?;
     may_record(context, Step::Rollback, RecordResult::Started).await?;
