@@ -33,7 +33,8 @@ impl Kill {
         match self {
             Self::Before => "kill -9 $PPID; exit 1",
             Self::Alone => ":",
-            Self::WithHelm => "\"$helm\" \"$@\" & child=$!; sleep 2; kill -9 $PPID $child; exit 1",
+            // The program itself ends with the run: helm goes first.
+            Self::WithHelm => "\"$helm\" \"$@\" & child=$!; sleep 2; kill -9 $child $PPID; exit 1",
             Self::WithoutHelm => "\"$helm\" \"$@\" & sleep 2; kill -9 $PPID; wait; exit 0",
             Self::After => "\"$helm\" \"$@\"; kill -9 $PPID; exit 1",
         }

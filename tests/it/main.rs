@@ -35,6 +35,7 @@ mod cluster_replaced_settings;
 mod cluster_reports;
 mod cluster_round_trips;
 mod cluster_settings;
+mod cluster_stopped;
 mod clusters;
 mod compose;
 mod demo;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::discovery::{Discovery, Resource};
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::kubeconfig::Kubeconfig;
+use crate::lease::LeaseKeeper;
 use crate::object::{Kind, Object, ObjectKey};
 use crate::transport::{Absence, Call, Patience, Tell, Transport, asked_to_wait};
 
@@ -106,7 +107,8 @@ impl Connection {
             secrets.add(secret.expose_secret());
         }
         let (server, secrets) = (kubeconfig.server(), Arc::new(secrets));
-        let transport = Transport { client, patience, server: server.into(), absence: Absence::default(), secrets };
+        let transport =
+            Transport { client, patience, server: server.into(), absence: Absence::default(), secrets, lease: None };
         Ok(Self { transport, server: server.to_owned(), discovery: Arc::default() })
     }
 
@@ -133,6 +135,15 @@ impl Connection {
         all.include(secrets);
         let mut other = self.clone();
         other.transport.secrets = Arc::new(all);
+        other
+    }
+
+    /// The same client, of which every write rests on a [proof](LeaseKeeper::prove) that the Lease is held: also one that is sent
+    /// again, as after a time in which the process was stopped.
+    #[must_use]
+    pub fn with_lease(&self, lease: &Arc<LeaseKeeper>) -> Self {
+        let mut other = self.clone();
+        other.transport.lease = Some(Arc::downgrade(lease));
         other
     }
 

@@ -137,6 +137,12 @@ pub enum ClusterErrorKind {
     /// The API server has no such kind.
     #[error("the API server does not serve this kind")]
     UnknownKind,
+    /// It was not asked to write: the Lease that the write needs is not held any more.
+    #[error("is not written: the lease of the environment was lost: {reason}")]
+    LeaseLost {
+        /// How it was lost.
+        reason: String,
+    },
     /// The object was changed or replaced by another writer (409).
     #[error("was changed by another writer meanwhile (409): {message}")]
     Conflict {
@@ -212,6 +218,7 @@ impl ClusterErrorKind {
             | Self::Risk { .. }
             | Self::Client { .. }
             | Self::FieldConflicts { .. }
+            | Self::LeaseLost { .. }
             | Self::Rejected { .. }
             | Self::Answer { .. }
             | Self::NotAnObject { .. } => ErrorClass::Invalid,
@@ -250,6 +257,7 @@ impl ClusterErrorKind {
             | Self::Client { .. }
             | Self::Forbidden { .. }
             | Self::NotFound
+            | Self::LeaseLost { .. }
             | Self::Conflict { .. }
             | Self::Rejected { .. }
             | Self::Busy { .. }

@@ -1,8 +1,8 @@
 //! One request: deadline, retries of what is temporary, and the answer as JSON or as an error with a kind.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::error::{ClusterError, ClusterErrorKind, FieldConflict};
+use crate::lease::{LeaseKeeper, LeaseState};
 use crate::object::Object;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -48,6 +49,8 @@ pub(crate) struct Transport {
     pub(crate) absence: Absence,
     /// Masks what is quoted of answers.
     pub(crate) secrets: Arc<Redactor>,
+    /// Every attempt of a write needs its proof; what is given back proves nothing.
+    pub(crate) lease: Option<Weak<LeaseKeeper>>,
 }
 
 /// Takes a line for people.
@@ -98,6 +101,12 @@ impl Call {
         Self::new(method, path, body.to_string().into_bytes())
     }
 
+    /// Whether it changes something: reviews of rights and dry-runs do not.
+    fn writes(&self) -> bool {
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        self.method != Method::GET && !query.contains("dryRun=All") && !path.ends_with("reviews")
+    }
+
     fn request(&self) -> Request<Vec<u8>> {
         Request::builder()
             .method(self.method.clone())
@@ -125,12 +134,12 @@ impl Transport {
 
     /// Sends a call, again and again while what fails is temporary and there is patience left.
     pub(crate) async fn send(&self, subject: &impl fmt::Display, call: &Call) -> Result<Value, ClusterError> {
-        self.retrying(subject, || async { self.client.request::<Value>(call.request()).await }).await
+        self.retrying(subject, call, || async { self.client.request::<Value>(call.request()).await }).await
     }
 
     /// The same for an answer that is text.
     pub(crate) async fn send_text(&self, subject: &impl fmt::Display, call: &Call) -> Result<String, ClusterError> {
-        self.retrying(subject, || async { self.client.request_text(call.request()).await }).await
+        self.retrying(subject, call, || async { self.client.request_text(call.request()).await }).await
     }
 
     /// One header of the answer.
@@ -140,7 +149,7 @@ impl Transport {
         call: &Call,
         header: &str,
     ) -> Result<Option<String>, ClusterError> {
-        self.retrying(subject, || async {
+        self.retrying(subject, call, || async {
             let request = call.request().map(kube::client::Body::from);
             let answer = self.client.send(request).await?;
             Ok(answer.headers().get(header).and_then(|value| Some(value.to_str().ok()?.to_owned())))
@@ -151,11 +160,21 @@ impl Transport {
     async fn retrying<T, F: Future<Output = Result<T, kube::Error>>>(
         &self,
         subject: &impl fmt::Display,
+        call: &Call,
         attempt: impl Fn() -> F,
     ) -> Result<T, ClusterError> {
         let end = Instant::now() + self.patience.retries;
         let mut pause = FIRST_PAUSE;
         loop {
+            if let Some(lease) = self.lease.as_ref().filter(|_| call.writes()) {
+                let state = match lease.upgrade() {
+                    Some(lease) => lease.proved().await?,
+                    None => LeaseState::Lost("it was given back".to_owned()),
+                };
+                if let LeaseState::Lost(reason) = state {
+                    return Err(ClusterError::new(subject, ClusterErrorKind::LeaseLost { reason }));
+                }
+            }
             let limit = self.patience.request;
             let error = match tokio::time::timeout(limit, attempt()).await {
                 Ok(Ok(value)) => return Ok(value),

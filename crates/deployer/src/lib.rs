@@ -113,7 +113,7 @@ pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
 pub use namespace::{
     AwaitedJobs, Dossier, EndingPod, EnvironmentNamespace, Failure, FailureCause, ForeignFields, LeftLease,
-    RunningContainer, Superseding,
+    RunningContainer, Superseding, TakenLease,
 };
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};

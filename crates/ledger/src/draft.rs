@@ -96,6 +96,11 @@ pub struct RecordDraft {
     /// Numbers of the pull requests that came with a lock commit, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pulls: Vec<u64>,
+    /// The number of the lease that a deployment to a cluster holds there: larger than that of every deployment of the
+    /// environment before. Absent where the target is no cluster, and in records of before this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = 1))]
+    pub lease_number: Option<u64>,
 }
 
 /// One fault of a draft.
@@ -170,6 +175,7 @@ impl RecordDraft {
             base: None,
             merge_tree: None,
             pulls: Vec::new(),
+            lease_number: None,
         }
     }
 
@@ -252,6 +258,8 @@ impl RecordDraft {
         );
         let of_lock = if self.step == Step::LockCommit { Need::Optional } else { Need::Absent };
         field("pulls", !self.pulls.is_empty(), of_lock);
+        let of_deploy = if self.step == Step::Deploy { Need::Optional } else { Need::Absent };
+        field("lease_number", self.lease_number.is_some(), of_deploy);
         field("reason", self.reason.is_some(), if self.result.is_negative() { Need::Required } else { rule.reason });
         let started = self.result == StepResult::Started;
         field("finished", self.finished.is_some(), if started { Need::Absent } else { Need::Required });

@@ -126,6 +126,15 @@ impl Ledger {
         people
     }
 
+    /// The largest number of a lease in the records of an environment, from 1; 0 where no deployment to a cluster was recorded
+    /// with one.
+    ///
+    /// The next lease has a larger one, also in another cluster or namespace and where the Lease was deleted: the records are
+    /// what counts on. So a deployment whose number is smaller than this has lost its lease.
+    pub fn lease_number(&self, environment: &EnvironmentName) -> u64 {
+        self.of(environment).filter_map(|record| record.entry.lease_number).max().unwrap_or_default()
+    }
+
     /// The newest deployment that was carried through.
     pub fn latest_deployed(&self, environment: &EnvironmentName) -> Option<&Record> {
         self.of(environment).rfind(|record| record.is(Step::Deploy, StepResult::Ok))

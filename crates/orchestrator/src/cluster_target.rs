@@ -14,7 +14,9 @@ use config::{
 };
 use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
-use deployer::{ApplyTarget, DeployError, DeployRequest, EnvironmentNamespace, HelmTarget, LeftLease, Superseding};
+use deployer::{
+    ApplyTarget, DeployError, DeployRequest, EnvironmentNamespace, HelmTarget, LeftLease, Superseding, TakenLease,
+};
 use lock_model::{EnvironmentName, ErrorClass, Timestamp};
 
 use crate::context::Context;
@@ -22,6 +24,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
 use crate::kubeconfig_file;
 use crate::workspace::Workspace;
+
+/// A lease of the cluster that a person has taken from a run.
+#[derive(Debug)]
+pub(crate) struct BrokenLease {
+    /// That run, as people read it.
+    pub from: String,
+    taken: TakenLease,
+}
 
 /// The namespace that an environment is deployed to, and how its cluster is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,8 +119,18 @@ impl ClusterPlace {
 
     /// Takes the lease of the environment in its cluster. The environment's lease of the forge is held already, so no other
     /// run of this repository works on it. With `breaks` a run of another repository loses it too, where the namespace belongs
-    /// to this environment or `is_given` to it.
-    pub(crate) async fn lease(&self, context: &Context, breaks: bool, is_given: bool) -> Result<Arc<LeaseKeeper>> {
+    /// to this environment or `is_given` to it. Its number is larger than `above`, the largest in the ledger.
+    pub(crate) async fn lease(
+        &self,
+        context: &Context,
+        breaks: bool,
+        is_given: bool,
+        above: u64,
+    ) -> Result<Arc<LeaseKeeper>> {
+        Ok(Arc::new(self.take_lease(context, breaks, is_given, above).await?.alone().await))
+    }
+
+    async fn take_lease(&self, context: &Context, breaks: bool, is_given: bool, above: u64) -> Result<TakenLease> {
         let run = &context.run;
         let holder = LeaseHolder {
             repository: self.repository.clone(),
@@ -127,8 +147,8 @@ impl ClusterPlace {
         let is_ours =
             async || -> Result<bool> { Ok(is_given || namespace.other_owner(name).await.map_err(failed)?.is_none()) };
         let left = if breaks && is_ours().await? { LeftLease::OfAnyRun } else { LeftLease::OfThisRepository };
-        match namespace.lease(name, &holder, left, now).await.map_err(failed)? {
-            Ok(lease) => Ok(Arc::new(lease)),
+        match namespace.lease(name, &holder, left, above, now).await.map_err(failed)? {
+            Ok(lease) => Ok(lease),
             Err(other) => Err(self.busy(&other, is_ours().await?)),
         }
     }
@@ -166,14 +186,19 @@ impl ClusterPlace {
         hint.into_iter().fold(error, Error::hint).hint("nothing was deployed")
     }
 
-    /// Takes the lease of the cluster from the run that has it and gives it back at once; gives that run, as people read it.
-    pub(crate) async fn break_lease(&self, context: &Context) -> Result<Option<String>> {
+    /// Takes the lease of the cluster from the run that has it; `None` where no run has it.
+    pub(crate) async fn break_lease(&self, context: &Context) -> Result<Option<BrokenLease>> {
         let holder = self.open(context).await?.lease_holder(self.environment.as_str()).await;
         let Some(holder) = holder.map_err(|error| self.not_asked("read", error))? else { return Ok(None) };
-        if let Some(lease) = Arc::into_inner(self.lease(context, true, false).await?) {
-            lease.release().await.map_err(|error| self.not_asked("given back", error.into()))?;
-        }
-        Ok(Some(described(&holder)))
+        // A Lease with a holder has a number, and the next one is larger: nothing is deployed under it.
+        let taken = self.take_lease(context, true, false, 0).await?;
+        Ok(Some(BrokenLease { from: described(&holder), taken }))
+    }
+
+    /// Waits until the run that had the lease must have noticed, and gives it back.
+    pub(crate) async fn give_back(&self, broken: BrokenLease) -> Result<()> {
+        let lease = broken.taken.alone().await;
+        lease.release().await.map_err(|error| self.not_asked("given back", error.into()))
     }
 
     /// Another run has the environment.

@@ -110,12 +110,14 @@ async fn broken(context: &Context, environment: &Environment, taken: Result<Leas
         Err(error) => return Err(error),
     };
     // The run that has it ends at its next look, whatever this one has left to do in the cluster.
-    let in_cluster = match cluster_of(context, environment).await? {
+    let place = cluster_of(context, environment).await?;
+    let in_cluster = match &place {
         Some(place) => place.break_lease(context).await,
         None => Ok(None),
     };
     let of_cluster = in_cluster.as_ref().ok().and_then(Option::as_ref);
-    let from: Vec<String> = run.into_iter().chain(of_cluster.map(|run| format!("{run} in the cluster"))).collect();
+    let from_cluster = of_cluster.map(|broken| format!("{} in the cluster", broken.from));
+    let from: Vec<String> = run.into_iter().chain(from_cluster).collect();
     if from.is_empty() {
         in_cluster?;
         context.note("no run has the lease: nothing is broken");
@@ -128,7 +130,9 @@ async fn broken(context: &Context, environment: &Environment, taken: Result<Leas
     let mut store = LedgerStore::read(context).await?;
     store.append(context, draft, &[], |_| Ok(())).await?;
     context.note(format!("the lease of {name} was taken from {from}"));
-    in_cluster?;
+    if let (Some(place), Some(broken)) = (place, in_cluster?) {
+        place.give_back(broken).await?;
+    }
     Ok(lease)
 }
 

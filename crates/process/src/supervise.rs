@@ -20,6 +20,7 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     requested: Arc<AtomicBool>,
+    at_once: Arc<AtomicBool>,
     held: Arc<AtomicUsize>,
 }
 
@@ -42,6 +43,16 @@ impl Interrupt {
     /// Ends the programs; it cannot be taken back, and programs that start later end at once.
     pub fn request(&self) {
         self.requested.store(true, Ordering::SeqCst);
+    }
+
+    /// The same with SIGKILL in place of SIGTERM and a grace: a program must not do anything more, not even end in order.
+    pub fn request_at_once(&self) {
+        self.at_once.store(true, Ordering::SeqCst);
+        self.request();
+    }
+
+    fn is_at_once(&self) -> bool {
+        self.at_once.load(Ordering::SeqCst)
     }
 
     /// Whether any clone was [requested](Self::request).
@@ -219,12 +230,15 @@ fn watch(
                 };
                 // A child that ended in time ended in time, even when we look too late.
                 if let Some(reason) = reason.filter(|_| exited.is_none()) {
-                    signal_group(pid, Signal::TERM);
+                    killed = limits.interrupt.is_at_once();
+                    signal_group(pid, if killed { Signal::KILL } else { Signal::TERM });
                     stdin = None;
                     stopped = Some((reason, now));
                 }
             }
-            Some((_, since)) if !killed && now.duration_since(since) >= limits.grace => {
+            Some((_, since))
+                if !killed && (limits.interrupt.is_at_once() || now.duration_since(since) >= limits.grace) =>
+            {
                 signal_group(pid, Signal::KILL);
                 killed = true;
             }

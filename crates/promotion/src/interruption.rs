@@ -45,6 +45,13 @@ pub enum Interruption {
         /// Its identity.
         run: RunIdentity,
     },
+    /// A deployment under a newer lease of the cluster is recorded: this run has lost its own.
+    OlderLease {
+        /// The number of the lease that this run has.
+        number: u64,
+        /// The largest number in the records.
+        recorded: u64,
+    },
 }
 
 /// Asks again after the ledger turned out to be longer than this run knew, which is what a lost compare-and-swap
@@ -71,6 +78,15 @@ pub fn interruption(ledger: &Ledger, underway: &Underway<'_>) -> Option<Interrup
             release: record.entry.release.clone(),
             run: record.entry.run.clone(),
         })
+}
+
+/// Whether a deployment under a lease of this number must not begin: records have a larger one.
+///
+/// Each lease is taken with a number above all that are recorded for the environment, in whichever cluster or namespace. So a
+/// Lease that was deleted, and a namespace that was made anew, go on counting, and a smaller number is that of a lost lease.
+pub fn older_lease(ledger: &Ledger, environment: &EnvironmentName, number: u64) -> Option<Interruption> {
+    let recorded = ledger.lease_number(environment);
+    (number < recorded).then_some(Interruption::OlderLease { number, recorded })
 }
 
 /// Whether the lease was taken from the run since its gates passed: then nothing that it finds out counts any more.

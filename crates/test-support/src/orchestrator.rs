@@ -252,9 +252,23 @@ impl Running {
 
     /// Interrupts it, as Ctrl-C does.
     pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Stops it until it is [resumed](Self::resume): no line of it is executed.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on after a [stop](Self::stop).
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
         let id =
             i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id is a positive number");
-        kill_process(id, Signal::INT).expect("the child can be interrupted");
+        kill_process(id, signal).expect("the child takes signals");
     }
 
     /// Waits until standard error holds a text.

@@ -1,18 +1,23 @@
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lock_model::Timestamp;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::proof::{Asked, Knowledge, Moment};
 use crate::error::ClusterError;
 use crate::lease::{HeldLease, LEASE_RENEWAL, LeaseCheck};
 
 /// How often the keeper looks whether a rollback asks for the Lease.
 const LOOK: Duration = Duration::from_secs(5);
 /// After so long without a renewal its holder counts it as lost: 10 s before others may take it.
-const GIVE_UP: Duration = Duration::from_secs(50);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(50);
+
+const TAKEN: &str = "another run has taken the lease";
+const NOT_RENEWED: &str = "the lease could not be renewed in time";
 
 /// Whether the run may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +36,7 @@ pub struct LeaseKeeper {
     number: u64,
     /// As it was taken: to ask the live Lease.
     taken: HeldLease,
-    state: watch::Receiver<LeaseState>,
+    knowledge: Arc<Knowledge>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<HeldLease>,
 }
@@ -39,11 +44,11 @@ pub struct LeaseKeeper {
 impl HeldLease {
     /// Starts the renewals; `now` gives the wall time, which is only written.
     pub fn keep(self, now: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> LeaseKeeper {
-        let (report, state) = watch::channel(LeaseState::Held);
+        let knowledge = Arc::new(Knowledge::new(Moment::ago(self.renewed.elapsed())));
         let (stop, stopped) = oneshot::channel();
         let (number, taken) = (self.number(), self.clone());
-        let task = tokio::spawn(keep(self, now, report, stopped));
-        LeaseKeeper { number, taken, state, stop: Some(stop), task }
+        let task = tokio::spawn(keep(self, now, Arc::clone(&knowledge), stopped));
+        LeaseKeeper { number, taken, knowledge, stop: Some(stop), task }
     }
 }
 
@@ -55,7 +60,39 @@ impl LeaseKeeper {
 
     /// What is known now.
     pub fn state(&self) -> LeaseState {
-        self.state.borrow().clone()
+        self.knowledge.state()
+    }
+
+    /// Whether the Lease is held, by an answer of the API server that is younger than [`LEASE_PROOF`](crate::LEASE_PROOF): to be
+    /// asked before each write. It is asked again where the newest answer is older, as after the process was stopped.
+    pub async fn prove(&self) -> Result<LeaseState, ClusterError> {
+        let _turn = self.knowledge.asking.lock().await;
+        let lost = |reason: &str| {
+            self.knowledge.set(LeaseState::Lost(reason.to_owned()));
+            Ok(self.state())
+        };
+        if matches!(self.state(), LeaseState::Lost(_)) {
+            return Ok(self.state());
+        }
+        if self.knowledge.is_overdue() {
+            return lost(NOT_RENEWED);
+        }
+        if self.knowledge.is_fresh() {
+            return Ok(self.state());
+        }
+        let sent = Moment::now();
+        match self.taken.check().await? {
+            LeaseCheck::Ours => {}
+            LeaseCheck::YieldTo(to) => self.knowledge.set(LeaseState::YieldTo(to)),
+            LeaseCheck::Lost => return lost(TAKEN),
+        }
+        self.knowledge.prove(sent, Asked::Look);
+        Ok(self.state())
+    }
+
+    /// The same as a future of a known type: the requests that it makes are of the client that asks it.
+    pub(crate) fn proved(&self) -> Pin<Box<dyn Future<Output = Result<LeaseState, ClusterError>> + Send + '_>> {
+        Box::pin(self.prove())
     }
 
     /// Asks the live Lease whether another run has it: what is [known](Self::state) may be some seconds old.
@@ -65,7 +102,7 @@ impl LeaseKeeper {
 
     /// Waits until the run may not go on.
     pub async fn ended(&self) -> LeaseState {
-        let mut state = self.state.clone();
+        let mut state = self.knowledge.watch();
         match state.wait_for(|state| *state != LeaseState::Held).await {
             Ok(state) => state.clone(),
             // The task ends first only where its runtime is shut down.
@@ -97,7 +134,7 @@ impl Drop for LeaseKeeper {
 async fn keep(
     mut lease: HeldLease,
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    report: watch::Sender<LeaseState>,
+    knowledge: Arc<Knowledge>,
     mut stopped: oneshot::Receiver<()>,
 ) -> HeldLease {
     loop {
@@ -107,23 +144,22 @@ async fn keep(
         }
         let deadline = lease.renewed + GIVE_UP;
         let is_due = lease.renewed.elapsed() + LOOK > LEASE_RENEWAL;
+        let sent = Moment::now();
         let asked = async { if is_due { lease.renew(now()).await } else { lease.check().await } };
         let answer = tokio::time::timeout_at(deadline, asked).await;
         let state = match answer {
             Ok(Ok(LeaseCheck::Ours)) => LeaseState::Held,
             Ok(Ok(LeaseCheck::YieldTo(to))) => LeaseState::YieldTo(to),
-            Ok(Ok(LeaseCheck::Lost)) => LeaseState::Lost("another run has taken the lease".to_owned()),
+            Ok(Ok(LeaseCheck::Lost)) => LeaseState::Lost(TAKEN.to_owned()),
             Ok(Err(error)) if HeldLease::can_try_again(&error) && Instant::now() < deadline => continue,
             Ok(Err(error)) => LeaseState::Lost(error.to_string()),
-            Err(_) => LeaseState::Lost("the lease could not be renewed in time".to_owned()),
+            Err(_) => LeaseState::Lost(NOT_RENEWED.to_owned()),
         };
-        let is_lost = matches!(state, LeaseState::Lost(_));
-        report.send_if_modified(|known| {
-            let is_new = *known != state;
-            *known = state;
-            is_new
-        });
-        if is_lost {
+        if !matches!(state, LeaseState::Lost(_)) {
+            knowledge.prove(sent, if is_due { Asked::Renewal } else { Asked::Look });
+        }
+        knowledge.set(state);
+        if matches!(knowledge.state(), LeaseState::Lost(_)) {
             // There is nothing left to renew; the caller still waits for the task.
             drop(stopped.await);
             return lease;

@@ -4,6 +4,7 @@
 //! monotonic clock, and a holder gives up before that time is over on its own (F6–F9).
 
 mod keeper;
+mod proof;
 mod record;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::error::{ClusterError, ClusterErrorKind};
 use crate::object::{Kind, Object, ObjectKey};
 use crate::transport::can_retry;
 pub use keeper::{LeaseKeeper, LeaseState};
+pub use proof::LEASE_PROOF;
 use record::Record;
 
 /// How long a Lease holds without a renewal.

@@ -10,9 +10,9 @@ use cluster::lock_model::Timestamp;
 use cluster::ready::{Rules, Tolerance};
 use cluster::{
     Access, ApplyMode, Awaited, ClusterErrorKind, Connection, Deleted, DeployedRelease, FailureClass, FieldConflict,
-    HeldLease, Kind, Kubeconfig, LeaseAnswer, LeaseCheck, LeaseHolder, LeasePlace, LeaseRequest, LeaseState, LogTail,
-    NamespaceOwner, Object, ObjectKey, Patience, Propagation, Selection, StateKey, Verdict, WaitEnd, WaitEvent,
-    WaitOptions, WaitOutcome,
+    HeldLease, Kind, Kubeconfig, LEASE_PROOF, LeaseAnswer, LeaseCheck, LeaseHolder, LeasePlace, LeaseRequest,
+    LeaseState, LogTail, NamespaceOwner, Object, ObjectKey, Patience, Propagation, Selection, StateKey, Verdict,
+    WaitEnd, WaitEvent, WaitOptions, WaitOutcome,
 };
 use serde_json::{Value, json};
 use test_support::{Cluster, Image};
@@ -293,6 +293,30 @@ async fn f5_one_run_holds_the_lease_and_each_holder_has_a_larger_number() {
     assert!(matches!(lost, LeaseState::Lost(_)), "{lost:?}");
     keeper.release().await.unwrap();
     assert_eq!(third.check().await.unwrap(), LeaseCheck::Ours);
+}
+
+/// A proof serves for a while; then the live Lease is asked, whether or not the keeper has looked since.
+#[tokio::test(flavor = "multi_thread")]
+async fn f6_what_is_written_rests_on_a_young_answer() {
+    let Some((cluster, connection)) = connection().await else { return };
+    let place = LeasePlace { namespace: cluster.namespace("proof"), environment: "staging".to_owned() };
+    let plain = LeaseRequest::default();
+    let keeper = held(&connection, &place, "a", &plain).await.keep(Arc::new(now));
+    assert_eq!(keeper.prove().await.unwrap(), LeaseState::Held);
+    let taken = held(&connection, &place, "b", &LeaseRequest { ended: Some("a".to_owned()), ..plain.clone() }).await;
+    tokio::time::sleep(LEASE_PROOF).await;
+    let lost = LeaseState::Lost("another run has taken the lease".to_owned());
+    assert_eq!(keeper.prove().await.unwrap(), lost);
+    assert_eq!(keeper.ended().await, lost);
+
+    // Deleted, it is lost as well, also where the next one has it again; the number goes on above the recorded ones.
+    let keeper = taken.keep(Arc::new(now));
+    let live = connection.get(&place.key()).await.unwrap();
+    connection.delete(&place.key(), live.uid().unwrap(), Propagation::Background).await.unwrap();
+    let next = held(&connection, &place, "c", &LeaseRequest { above: keeper.number(), ..plain }).await;
+    assert_eq!((keeper.number(), next.number()), (2, 3));
+    tokio::time::sleep(LEASE_PROOF).await;
+    assert_eq!(keeper.prove().await.unwrap(), lost);
 }
 
 #[tokio::test(flavor = "multi_thread")]

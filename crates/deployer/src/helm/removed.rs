@@ -178,6 +178,7 @@ impl HelmTarget {
                 (self.search.clone(), self.kubeconfig.clone(), self.namespace.name.clone());
             let (name, deadline) = (left.service.clone(), self.namespace.deadline);
             let description = format!("{DESCRIPTION}{}", plan.request.release);
+            self.namespace.may_write().await?;
             let ended = run_blocking(move || {
                 let helm = HelmProgram::find(&search)?;
                 let folder = ChartFolder::empty()?.with_kubeconfig(kubeconfig.expose_secret())?;

@@ -17,6 +17,7 @@ use super::stored::{DESCRIPTION, MADE_HERE, Status, stored_releases};
 use super::target::{HelmTarget, subject_of};
 use super::unchanged::Source;
 use crate::error::DeployError;
+use crate::namespace::MayWrite;
 
 /// What became of a release in a batch.
 enum Upgraded {
@@ -70,7 +71,8 @@ impl HelmTarget {
             (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
         let (deadline, release) = (self.namespace.deadline, plan.request.release.clone());
         let planned_by = plan.helm.clone();
-        let ended = run_blocking(move || {
+        let (may_write, questions) = self.namespace.write_questions();
+        let work = run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let upgrading = Upgrading {
                 helm: &helm,
@@ -79,6 +81,7 @@ impl HelmTarget {
                 kubeconfig: kubeconfig.expose_secret(),
                 release_id: &release,
                 unmoved: &unmoved,
+                may_write: &may_write,
                 room: Room::new(),
             };
             let stop = AtomicBool::new(false);
@@ -100,12 +103,16 @@ impl HelmTarget {
                 }
                 begun.push(planned.service.clone());
             }
-            Ok(failed.map(|error| (error, begun)))
-        })
-        .await;
-        match ended {
-            Ok(None) => Ok(()),
-            Ok(Some(failed)) => Err(failed),
+            Ok((failed, begun, changing.len()))
+        });
+        match self.namespace.answer(questions, work).await {
+            Ok((Some(error), begun, _)) => Err((error, begun)),
+            // Nothing failed, so that only an interrupt, or the loss of the lease, kept the others from their turn.
+            Ok((None, begun, all)) if begun.len() < all => {
+                let (subject, reason) = (self.namespace.subject(), self.namespace.stopped("it was interrupted"));
+                Err((DeployError::NotDeployed { subject, reason, dossier: None }, begun))
+            }
+            Ok((None, ..)) => Ok(()),
             Err(error) => Err((error, Vec::new())),
         }
     }
@@ -129,6 +136,7 @@ struct Upgrading<'a> {
     kubeconfig: &'a str,
     release_id: &'a ReleaseId,
     unmoved: &'a BTreeSet<ServiceName>,
+    may_write: &'a MayWrite,
     room: Room,
 }
 
@@ -168,6 +176,7 @@ impl Upgrading<'_> {
             description = format!("{description} {}", source.fingerprint(self.helm.version(), &planned.rendering));
         }
         let label = format!("{MADE_HERE}={}", self.release_id.id8());
+        self.may_write.ask()?;
         let output = self.helm.upgrade(&folder, release, &description, &label, patience());
         let output = output.map_err(|error| failed(release.name, "install it", error))?;
         match output.checked() {

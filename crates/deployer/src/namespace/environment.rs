@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use cluster::ready::Rules;
 use cluster::{
-    Connection, DeployedRelease, Kubeconfig, LeaseAnswer, LeaseHolder, LeaseKeeper, LeasePlace, LeaseRequest,
-    NamespaceOwner, NamespaceState, StateKey,
+    Connection, DeployedRelease, Kubeconfig, LeaseHolder, LeaseKeeper, LeasePlace, LeaseState, NamespaceOwner,
+    NamespaceState, StateKey,
 };
-use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName, Timestamp};
+use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName};
 use process::{Interrupt, Redactor};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -35,7 +35,7 @@ pub struct EnvironmentNamespace {
     pub(super) superseding: Superseding,
     /// What is asked of kinds beyond what Kubernetes defines.
     pub(super) rules: Rules,
-    repository: String,
+    pub(super) repository: String,
 }
 
 impl fmt::Debug for EnvironmentNamespace {
@@ -145,30 +145,8 @@ impl EnvironmentNamespace {
     /// Writes only while a lease is held, which [`lease`](Self::lease) gives.
     #[must_use]
     pub fn with_lease(self, lease: Arc<LeaseKeeper>) -> Self {
-        Self { lease: Some(lease), ..self }
-    }
-
-    /// Takes the lease of an environment and keeps renewing it; `Err` of the answer is the run that has it.
-    ///
-    /// The caller makes sure that no other run of this repository works on the environment: what such a run left behind is
-    /// taken over at once. `left` says whether that holds for a run of another repository as well.
-    pub async fn lease(
-        &self,
-        environment: &str,
-        holder: &LeaseHolder,
-        left: LeftLease,
-        now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    ) -> Result<Result<LeaseKeeper, LeaseHolder>, DeployError> {
-        let place = LeasePlace { namespace: self.name.clone(), environment: environment.to_owned() };
-        let known = self.connection.lease_holder(&place).await?;
-        let ended = known.filter(|holder| left == LeftLease::OfAnyRun || holder.repository == self.repository);
-        let ended = ended.map(|holder| holder.nonce);
-        let request = LeaseRequest { ended, ..LeaseRequest::default() };
-        let answer = self.connection.acquire_lease(&place, holder, &request, &*now, &|_| ()).await?;
-        Ok(match answer {
-            LeaseAnswer::Held(lease) => Ok(lease.keep(now)),
-            LeaseAnswer::Busy(other) | LeaseAnswer::Foreign(other) => Err(other),
-        })
+        let connection = self.connection.with_lease(&lease);
+        Self { lease: Some(lease), connection, ..self }
     }
 
     /// Asks the run that holds the lease to stop, and says to whom it yields; gives that run. One of another repository is
@@ -317,18 +295,22 @@ impl EnvironmentNamespace {
     pub(crate) async fn until_ended<T>(&self, watched: &Self, work: impl Future<Output = T>) -> T {
         let _ending = EndsOnDrop(watched.interrupt.clone());
         tokio::pin!(work);
-        let lost = async {
+        let ended = async {
             match &self.lease {
-                Some(lease) => drop(lease.ended().await),
+                Some(lease) => lease.ended().await,
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
+        let state = tokio::select! {
             answer = &mut work => return answer,
-            () = lost => {}
-            () = requested(&self.interrupt) => {}
+            state = ended => state,
+            () = requested(&self.interrupt) => LeaseState::Held,
+        };
+        match state {
+            // The lease is ours still: helm may write down that it was told to stop.
+            LeaseState::Held | LeaseState::YieldTo(_) => watched.interrupt.request(),
+            LeaseState::Lost(_) => watched.interrupt.request_at_once(),
         }
-        watched.interrupt.request();
         work.await
     }
 }

@@ -1,7 +1,8 @@
 //! What the records of an environment add up to.
 
 use ledger::{
-    CycleOrigin, Evidence, HoldOrigin, Ledger, LockFile, ProofLevel, ProofVerdict, Step, StepKey, StepResult,
+    CycleOrigin, DraftProblem, Evidence, HoldOrigin, Ledger, LockFile, ProofLevel, ProofVerdict, Step, StepKey,
+    StepResult,
 };
 use lock_model::Digest;
 use proptest::prelude::*;
@@ -67,6 +68,23 @@ fn what_occupies_an_environment_is_a_deployment_or_a_rollback_that_began() {
             assert_eq!(record.opens_rollback(), opens, "{step} {result}");
         }
     }
+}
+
+#[test]
+fn f6_the_largest_number_of_a_lease_is_that_of_the_environment() {
+    let mut ledger = Ledger::empty();
+    assert_eq!(ledger.lease_number(&staging()), 0);
+    tell(&mut ledger, &staging(), &freight("a"), "deploy:started deploy:ok");
+    assert_eq!(ledger.lease_number(&staging()), 0, "no cluster, or a record of before");
+    for (number, result) in [(7, StepResult::Started), (7, StepResult::Failed), (5, StepResult::Started)] {
+        let mut deploy = draft(&staging(), &freight("a"), &Step::Deploy.into(), result).reason("r");
+        deploy.lease_number = Some(number);
+        append(&mut ledger, deploy);
+    }
+    assert_eq!((ledger.lease_number(&staging()), ledger.lease_number(&production())), (7, 0));
+    let mut verify = draft(&staging(), &freight("a"), &Step::Verify.into(), StepResult::Ok);
+    verify.lease_number = Some(8);
+    assert_eq!(verify.problems(), [DraftProblem::Unexpected("lease_number")]);
 }
 
 #[test]

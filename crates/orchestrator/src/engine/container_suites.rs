@@ -19,6 +19,7 @@ use super::execution::expand;
 use crate::cluster_target::{ClusterPlace, before};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger_store::LedgerStore;
 use crate::revision::Revision;
 
 /// How long a command takes to notice that nothing holds its end back.
@@ -49,7 +50,9 @@ impl RunContainer<'_> {
         // After a signal the Job and the lease are taken away, and nothing else is done.
         let interrupt = &self.context.surroundings.interrupt;
         let held = interrupt.hold();
-        let lease = place.lease(self.context, false, false).await?;
+        // Under the forge's lease no deployment is recorded meanwhile.
+        let above = LedgerStore::read(self.context).await?.ledger().lease_number(&self.environment.name);
+        let lease = place.lease(self.context, false, false, above).await?;
         let connection = namespace.connection().clone();
         // A command that is cut off could not remove the Job.
         let now = Instant::now();

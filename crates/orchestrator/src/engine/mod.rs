@@ -28,7 +28,7 @@ mod suites;
 use std::collections::BTreeSet;
 
 use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
-use ::promotion::interruption::{Interruption, Underway, interruption, lease_broken};
+use ::promotion::interruption::{Interruption, Underway, interruption, lease_broken, older_lease};
 use config::Environment;
 use deployer::Plan;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
@@ -86,6 +86,8 @@ pub(crate) struct Engine<'a> {
     planned: Option<Plan>,
     /// What the next environment would deploy without that the lock decides it, where that was found out already.
     promoted: Option<PromotedImages>,
+    /// The number of the lease in the cluster, under which the deployment is made.
+    lease_number: Option<u64>,
     /// Whether the lease of the cluster is taken from any run that has it.
     pub breaks_lease: bool,
     /// Whether the deployment ended for a newer release.
@@ -176,6 +178,7 @@ impl<'a> Engine<'a> {
             promotes: false,
             planned: None,
             promoted: None,
+            lease_number: None,
             breaks_lease: false,
             superseded: false,
             saved: None,
@@ -352,6 +355,7 @@ impl<'a> Engine<'a> {
             Effect::Deploy => Some(Box::pin(self.prepare_deployment()).await?),
             Effect::Suite | Effect::Promote | Effect::Release => None,
         };
+        self.lease_number = prepared.as_ref().and_then(release::Prepared::lease_number);
         self.ask_again().await?;
         let mut started = self.draft(key, StepResult::Started);
         started.tag.clone_from(&tag);
@@ -428,6 +432,7 @@ impl<'a> Engine<'a> {
             draft = draft.started(started);
         }
         draft.suite = key.suite().cloned();
+        draft.lease_number = self.lease_number.filter(|_| key.step() == Step::Deploy);
         draft
     }
 
@@ -438,13 +443,14 @@ impl<'a> Engine<'a> {
     async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> Result<Option<u64>> {
         let mut store = std::mem::take(&mut self.store);
         let before_effect = draft.result == StepResult::Started;
-        if before_effect && let Err(error) = self.may_go_on(store.ledger()) {
+        let number = draft.lease_number;
+        if before_effect && let Err(error) = self.may_go_on(store.ledger(), number) {
             self.store = store;
             return Err(error);
         }
         let still = |ledger: &Ledger| {
             if before_effect {
-                return self.may_go_on(ledger);
+                return self.may_go_on(ledger, number);
             }
             let broken = lease_broken(ledger, &self.underway());
             broken.map_or(Ok(()), |broken| Err(interrupted(&self.environment.name, &broken)))
@@ -455,8 +461,9 @@ impl<'a> Engine<'a> {
     }
 
     /// Refuses to go on where records that landed after the gates were asked forbid it.
-    fn may_go_on(&self, ledger: &Ledger) -> Result<()> {
-        if let Some(interruption) = interruption(ledger, &self.underway()) {
+    fn may_go_on(&self, ledger: &Ledger, lease_number: Option<u64>) -> Result<()> {
+        let older = || lease_number.and_then(|number| older_lease(ledger, &self.environment.name, number));
+        if let Some(interruption) = interruption(ledger, &self.underway()).or_else(older) {
             return Err(interrupted(&self.environment.name, &interruption));
         }
         let Some(findings) = &self.findings else { return Ok(()) };
@@ -561,5 +568,13 @@ fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Er
             format!("another run of `{environment}` took over (record {seq}, run {} by {})", run.id, run.actor),
         )
         .hint("run the same command again: it goes on where that run stopped"),
+        Interruption::OlderLease { number, recorded } => Error::new(
+            ErrorKind::Temporary,
+            format!(
+                "the lease of `{environment}` in the cluster was lost: this run has number {number}, and the ledger has a \
+                 deployment with number {recorded}"
+            ),
+        )
+        .hint("run the same command again: it takes a lease with a larger number; nothing was deployed"),
     }
 }

@@ -55,6 +55,13 @@ pub(super) struct Prepared {
     lease: Option<Arc<LeaseKeeper>>,
 }
 
+impl Prepared {
+    /// The number of the lease of the cluster; `None` where the target is no cluster.
+    pub(super) fn lease_number(&self) -> Option<u64> {
+        self.lease.as_ref().map(|lease| lease.number())
+    }
+}
+
 impl Engine<'_> {
     /// What this environment deploys of the lock.
     pub(crate) fn deployable(&self) -> Result<Deployable> {
@@ -94,7 +101,8 @@ impl Engine<'_> {
                 Purpose::Rollback => self.warnings.push(message),
             }
         }
-        let lease = deployable.lease(self.context, self.breaks_lease).await?;
+        let above = self.store.ledger().lease_number(&self.environment.name);
+        let lease = deployable.lease(self.context, self.breaks_lease, above).await?;
         let plan = match self.planned.take() {
             Some(plan) => plan,
             None => match deployable.plan(self.context).await {

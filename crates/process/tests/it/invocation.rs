@@ -65,6 +65,25 @@ fn f2_a_launcher_gets_the_caller_the_program_and_its_arguments() {
 }
 
 #[test]
+fn f8_a_program_that_must_stop_at_once_has_no_time_to_end_in_order() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("written");
+    let script = format!("trap 'echo late > {}; exit' TERM; echo ready; while :; do sleep 0.05; done", file.display());
+    let interrupt = Interrupt::new();
+    let ending = interrupt.clone();
+    let started = Instant::now();
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            ending.request_at_once();
+        });
+        shell(&script).interrupt(&interrupt).grace(Duration::from_secs(60)).run()
+    });
+    assert_eq!(ended.unwrap_err().kind(), &ProcessErrorKind::Interrupted);
+    assert!(started.elapsed() < Duration::from_secs(10) && !file.exists());
+}
+
+#[test]
 fn t29_arguments_reach_the_program_as_they_are() {
     let hostile = ["$(id)", "a b", "\"; DROP", "--x=`id`", "*", ""];
     let output = Invocation::new(&program("printf")).arg("[%s]").args(hostile).run().unwrap();

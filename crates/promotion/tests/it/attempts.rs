@@ -2,7 +2,7 @@
 
 use ledger::{Ledger, Step, StepKey, StepResult};
 use promotion::attempts::{AfterProof, Fence, Locks, PlanShape, Purpose, StepAction, fence, next_steps, plan};
-use promotion::interruption::{Interruption, Underway, interruption};
+use promotion::interruption::{Interruption, Underway, interruption, older_lease};
 
 use crate::builders::*;
 
@@ -239,6 +239,24 @@ fn f6_a_lost_runner_stops_before_its_next_write() {
     assert_eq!(interruption(&ledger, &mine), None);
     tell(&mut ledger, &production, &a, "deploy:started");
     assert!(matches!(interruption(&ledger, &mine), Some(Interruption::TakenOver { seq: 2, .. })));
+}
+
+#[test]
+fn f6_a_deployment_under_an_older_lease_does_not_begin() {
+    let (a, production) = (freight("a"), production());
+    let mut ledger = Ledger::empty();
+    assert_eq!(older_lease(&ledger, &production, 1), None);
+    let mut begun = draft(&production, &a, &StepKey::Step(Step::Deploy), StepResult::Started);
+    begun.lease_number = Some(7);
+    append(&mut ledger, begun);
+    assert_eq!(older_lease(&ledger, &production, 7), None, "its own");
+    assert_eq!(older_lease(&ledger, &production, 8), None);
+    let older = Some(Interruption::OlderLease { number: 6, recorded: 7 });
+    assert_eq!(older_lease(&ledger, &production, 6), older);
+    assert_eq!(older_lease(&ledger, &staging(), 6), None, "of another environment");
+    // Records of before have no number, and change nothing.
+    tell(&mut ledger, &production, &a, "deploy:ok deploy:started");
+    assert_eq!(older_lease(&ledger, &production, 6), older);
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl Text for RecordReport {
         line("started", Some(entry.started.to_string()));
         line("finished", entry.finished.map(|finished| finished.to_string()));
         line("by", Some(format!("{} (run {}, attempt {})", entry.run.actor, entry.run.id, entry.run.attempt)));
+        line("lease", entry.lease_number.map(|number| format!("number {number}")));
         line("proof", entry.proof.map(|level| level.to_string()));
         line("unreviewed", entry.unreviewed.map(|unreviewed| unreviewed.as_str().to_owned()));
         line(

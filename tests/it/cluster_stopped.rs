@@ -1,0 +1,103 @@
+//! A run that is stopped while it deploys, loses its lease to another one, and is resumed.
+//!
+//! A door before the API server keeps a request of the run waiting, so that the run is stopped right before its next write. The
+//! answer is there when it is resumed: only what it asks about its lease keeps it from writing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use test_support::{Act, Cluster};
+
+use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::shop::wait_until;
+
+/// Versions of everything that the two runs may write.
+fn state(staging: &ClusterShop<'_>) -> String {
+    let versions = "--output=jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid} {.metadata.resourceVersion}{\"\\n\"}{end}";
+    staging.kubectl(&["get", "deployments,configmaps,secrets,leases", versions])
+}
+
+/// Stops a run at the first request that begins and ends like this, deploys the next version by another run, and resumes it.
+fn stopped(cluster: &Cluster, staging: &ClusterShop<'_>, at: (&'static str, &'static str)) {
+    staging.merge(2, SERVES);
+    let (is_reached, may_pass) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (reached, pass) = (Arc::clone(&is_reached), Arc::clone(&may_pass));
+    let gate = cluster.gate_or_skip(move |line| {
+        let path = line.split(['?', ' ']).nth(1).unwrap_or_default();
+        if line.starts_with(at.0) && path.ends_with(at.1) && !line.contains("dryRun") {
+            reached.store(true, Ordering::SeqCst);
+            while !pass.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Act::Pass
+    });
+    let gate = gate.expect("its parts were asked for");
+    let run = staging.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
+    wait_until("the run to write", || is_reached.load(Ordering::SeqCst));
+    run.stop();
+    may_pass.store(true, Ordering::SeqCst);
+
+    let newest = staging.merge(3, SERVES);
+    staging.ends("run staging --break-lease --reason \"it is stopped\"", 0);
+    staging.ends("verify staging", 0);
+    let done = state(staging);
+    let before = gate.requests().len();
+
+    run.resume();
+    let ended = run.wait().expect_code(21);
+    for told in ["the lease of the environment was lost", "the same command goes on from here"] {
+        assert!(ended.stderr().contains(told), "`{told}` is not in:\n{}", ended.text());
+    }
+    let requests = gate.requests().split_off(before);
+    let is_write = |line: &&String| !line.starts_with("GET ") && !line.contains("dryRun");
+    assert_eq!(requests.iter().filter(is_write).collect::<Vec<_>>(), Vec::<&String>::new(), "{requests:#?}");
+    assert_eq!(state(staging), done, "{}", ended.text());
+    assert_eq!(staging.image_of_cart(), newest);
+
+    // The number of each lease is on record, and the later one is larger: the lease that was broken has the one between.
+    let records = staging.shop.records();
+    let of_deploy = records.iter().filter(|record| record.predicate["step"] == "deploy");
+    let numbers: Vec<Option<u64>> = of_deploy.map(|record| record.predicate["lease_number"].as_u64()).collect();
+    assert_eq!(numbers, [Some(1), Some(3), Some(3)], "{:?}", staging.shop.story());
+    // The next lease counts on, also where somebody deleted this one.
+    staging.kubectl(&["delete", "lease", "orchestrator-staging"]);
+    staging.ends("deploy staging --again", 0);
+    let last = staging.shop.records().into_iter().rfind(|record| record.predicate["step"] == "deploy").unwrap();
+    assert_eq!(last.predicate["lease_number"], 4);
+}
+
+impl ClusterShop<'_> {
+    /// The digest in the Deployment of the service.
+    fn image_of_cart(&self) -> String {
+        let path = "--output=jsonpath={.spec.template.spec.containers[0].image}";
+        let image = self.kubectl(&["get", "deployment/shop-cart", path]);
+        image.rsplit_once('@').unwrap().1.to_owned()
+    }
+}
+
+#[test]
+fn f6_a_run_that_was_stopped_past_its_lease_writes_nothing_more() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() || cluster.fake_nodes_or_skip(1).is_none() {
+        return;
+    }
+    let Some(gate) = cluster.gate_or_skip(|_| Act::Pass) else { return };
+    drop(gate);
+    let shop = |target: &str| {
+        let namespace = cluster.fake_namespace("stopped");
+        ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], target, "")
+            .expect("the node was asked for")
+    };
+    let Some(helm) = shop(r#"target: { kind: helm, chart: "{path}/chart" }"#).with_program_or_skip("helm", "helm4")
+    else {
+        return;
+    };
+    let apply = shop(r#"target: { kind: apply, source: "{path}/cluster" }"#);
+    std::thread::scope(|scope| {
+        // The inventory is what comes before the objects, and the mark of the namespace what comes before helm.
+        scope.spawn(|| stopped(cluster, &apply, ("POST ", "/configmaps")));
+        scope.spawn(|| stopped(cluster, &helm, ("POST ", "/secrets")));
+    });
+}
