@@ -118,19 +118,22 @@ impl ClusterPlace {
     }
 
     /// Takes the lease of the environment in its cluster. The environment's lease of the forge is held already, so no other
-    /// run of this repository works on it. With `breaks` a run of another repository loses it too, where the namespace belongs
-    /// to this environment or `is_given` to it. Its number is larger than `above`, the largest in the ledger.
-    pub(crate) async fn lease(
-        &self,
-        context: &Context,
-        breaks: bool,
-        is_given: bool,
-        above: u64,
-    ) -> Result<Arc<LeaseKeeper>> {
-        Ok(Arc::new(self.take_lease(context, breaks, is_given, above).await?.alone().await))
+    /// run of this repository works on it. `is_given`: an administrator gave the namespace to this environment. The number of
+    /// the lease is larger than `above`, the largest in the ledger.
+    pub(crate) async fn lease(&self, context: &Context, is_given: bool, above: u64) -> Result<Arc<LeaseKeeper>> {
+        let namespace = self.open(context).await?;
+        let taken = self.take_lease(context, &namespace, LeftLease::OfThisRepository, is_given, above).await?;
+        Ok(Arc::new(taken.alone().await))
     }
 
-    async fn take_lease(&self, context: &Context, breaks: bool, is_given: bool, above: u64) -> Result<TakenLease> {
+    async fn take_lease(
+        &self,
+        context: &Context,
+        namespace: &EnvironmentNamespace,
+        left: LeftLease,
+        is_given: bool,
+        above: u64,
+    ) -> Result<TakenLease> {
         let run = &context.run;
         let holder = LeaseHolder {
             repository: self.repository.clone(),
@@ -141,16 +144,17 @@ impl ClusterPlace {
         };
         let clock = Arc::clone(&context.clock);
         let now = Arc::new(move || clock.now());
-        let namespace = self.open(context).await?;
-        let failed = |error| self.not_asked("taken", error);
-        let name = self.environment.as_str();
-        let is_ours =
-            async || -> Result<bool> { Ok(is_given || namespace.other_owner(name).await.map_err(failed)?.is_none()) };
-        let left = if breaks && is_ours().await? { LeftLease::OfAnyRun } else { LeftLease::OfThisRepository };
-        match namespace.lease(name, &holder, left, above, now).await.map_err(failed)? {
+        let taken = namespace.lease(self.environment.as_str(), &holder, left, above, now).await;
+        match taken.map_err(|error| self.not_asked("taken", error))? {
             Ok(lease) => Ok(lease),
-            Err(other) => Err(self.busy(&other, is_ours().await?)),
+            Err(other) => Err(self.busy(&other, self.is_ours(namespace, is_given).await?)),
         }
+    }
+
+    /// Whether the namespace belongs to this environment, or `is_given` to it.
+    async fn is_ours(&self, namespace: &EnvironmentNamespace, is_given: bool) -> Result<bool> {
+        let other = namespace.other_owner(self.environment.as_str()).await;
+        Ok(is_given || other.map_err(|error| self.not_asked("taken", error))?.is_none())
     }
 
     /// Asks the run of this repository that deploys to the namespace to stop, for a rollback; gives the run that was asked,
@@ -186,12 +190,16 @@ impl ClusterPlace {
         hint.into_iter().fold(error, Error::hint).hint("nothing was deployed")
     }
 
-    /// Takes the lease of the cluster from the run that has it; `None` where no run has it.
-    pub(crate) async fn break_lease(&self, context: &Context) -> Result<Option<BrokenLease>> {
-        let holder = self.open(context).await?.lease_holder(self.environment.as_str()).await;
+    /// Takes the lease of the cluster from the run that has it, also from one of another repository where the namespace
+    /// belongs to this environment or `is_given` to it; `None` where no run has it.
+    pub(crate) async fn break_lease(&self, context: &Context, is_given: bool) -> Result<Option<BrokenLease>> {
+        let namespace = self.open(context).await?;
+        let holder = namespace.lease_holder(self.environment.as_str()).await;
         let Some(holder) = holder.map_err(|error| self.not_asked("read", error))? else { return Ok(None) };
+        let is_ours = self.is_ours(&namespace, is_given).await?;
+        let left = if is_ours { LeftLease::OfAnyRun } else { LeftLease::OfThisRepository };
         // A Lease with a holder has a number, and the next one is larger: nothing is deployed under it.
-        let taken = self.take_lease(context, true, false, 0).await?;
+        let taken = self.take_lease(context, &namespace, left, is_given, 0).await?;
         Ok(Some(BrokenLease { from: described(&holder), taken }))
     }
 

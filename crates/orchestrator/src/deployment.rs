@@ -245,7 +245,6 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
         (false, None) => Repeat::No,
     };
     engine.saved = saved;
-    engine.breaks_lease = request.break_lease.is_some();
     match Box::pin(engine.run(&wanted, repeat)).await {
         Ok(stopped) => Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped)),
         Err(error) => {

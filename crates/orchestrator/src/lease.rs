@@ -6,6 +6,7 @@ use config::Environment;
 use forge::{Lease, LeaseHolder, LeaseOutcome};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_model::EnvironmentName;
+use promotion::places;
 
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
@@ -110,9 +111,10 @@ async fn broken(context: &Context, environment: &Environment, taken: Result<Leas
         Err(error) => return Err(error),
     };
     // The run that has it ends at its next look, whatever this one has left to do in the cluster.
+    let mut store = LedgerStore::read(context).await?;
     let place = cluster_of(context, environment).await?;
     let in_cluster = match &place {
-        Some(place) => place.break_lease(context).await,
+        Some(place) => place.break_lease(context, places::has_given_place(store.ledger(), environment)).await,
         None => Ok(None),
     };
     let of_cluster = in_cluster.as_ref().ok().and_then(Option::as_ref);
@@ -127,7 +129,6 @@ async fn broken(context: &Context, environment: &Environment, taken: Result<Leas
     let draft = RecordDraft::new(Step::BreakLease, StepResult::Ok, context.run.clone(), context.now())
         .environment(name)
         .reason(&format!("{reason} (taken from {from})"));
-    let mut store = LedgerStore::read(context).await?;
     store.append(context, draft, &[], |_| Ok(())).await?;
     context.note(format!("the lease of {name} was taken from {from}"));
     if let (Some(place), Some(broken)) = (place, in_cluster?) {

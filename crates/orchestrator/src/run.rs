@@ -90,7 +90,6 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let mut engine = Box::new(Engine::new(context, store, revision, &name, Purpose::Run)?);
     lines.extend(lock_note.map(|note| StepLine::ok("lock-commit", note)));
     engine.lines = lines;
-    engine.breaks_lease = request.break_lease.is_some();
     if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }

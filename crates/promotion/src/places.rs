@@ -4,7 +4,7 @@
 //! branches are asked: what a commit says that passed the gates of an environment, which include this question, goes
 //! before what a configuration says of an environment that never passed. Last, what lies in the place names its owner.
 
-use config::TargetPlace;
+use config::{Environment, TargetPlace};
 use ledger::{Accepts, Ledger, Record, Step, StepResult};
 use lock_model::escaping::escape_short;
 use lock_model::{BranchName, CommitId, EnvironmentName};
@@ -254,6 +254,11 @@ pub fn is_given(ledger: &Ledger, environment: &EnvironmentName, place: &TargetPl
         decision.entry.environment.as_ref() == Some(environment)
             && ledger.latest_deployed(environment).is_none_or(|deployed| deployed.seq < decision.seq)
     })
+}
+
+/// Whether one of the places of an environment [was given](is_given) to it.
+pub fn has_given_place(ledger: &Ledger, environment: &Environment) -> bool {
+    environment.places().iter().any(|place| is_given(ledger, &environment.name, place))
 }
 
 /// The newest decision about the place or one that overlaps.

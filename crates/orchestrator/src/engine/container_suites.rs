@@ -52,7 +52,7 @@ impl RunContainer<'_> {
         let held = interrupt.hold();
         // Under the forge's lease no deployment is recorded meanwhile.
         let above = LedgerStore::read(self.context).await?.ledger().lease_number(&self.environment.name);
-        let lease = place.lease(self.context, false, false, above).await?;
+        let lease = place.lease(self.context, false, above).await?;
         let connection = namespace.connection().clone();
         // A command that is cut off could not remove the Job.
         let now = Instant::now();

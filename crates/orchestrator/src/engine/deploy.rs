@@ -63,14 +63,14 @@ impl Destination {
 }
 
 impl Deployable {
-    /// Takes the lease that a cluster has besides the forge's, with `breaks` also from a run of another repository that left it
-    /// in a namespace of this environment, and with a number above the largest in the ledger; `None` where the target needs none.
-    pub(crate) async fn lease(&self, context: &Context, breaks: bool, above: u64) -> Result<Option<Arc<LeaseKeeper>>> {
+    /// Takes the lease that a cluster has besides the forge's, with a number above the largest in the ledger; `None` where the
+    /// target needs none.
+    pub(crate) async fn lease(&self, context: &Context, above: u64) -> Result<Option<Arc<LeaseKeeper>>> {
         match &self.destination {
             Destination::Render { .. } => Ok(None),
             Destination::Helm(place) | Destination::Apply(place, _) => {
                 let is_given = self.request.occupied == OccupiedPlace::TakeOver;
-                place.lease(context, breaks, is_given, above).await.map(Some)
+                place.lease(context, is_given, above).await.map(Some)
             }
         }
     }

@@ -88,8 +88,6 @@ pub(crate) struct Engine<'a> {
     promoted: Option<PromotedImages>,
     /// The number of the lease in the cluster, under which the deployment is made.
     lease_number: Option<u64>,
-    /// Whether the lease of the cluster is taken from any run that has it.
-    pub breaks_lease: bool,
     /// Whether the deployment ended for a newer release.
     pub superseded: bool,
     /// The plan that has to be deployed, where a caller has one.
@@ -179,7 +177,6 @@ impl<'a> Engine<'a> {
             planned: None,
             promoted: None,
             lease_number: None,
-            breaks_lease: false,
             superseded: false,
             saved: None,
             verified: ProofLevel::Stored,

@@ -112,7 +112,7 @@ impl Planning<'_> {
             self.revision.commit.clone(),
         );
         request.namespace_rule = namespace_rule(&environment.namespaces);
-        if environment.places().iter().any(|place| places::is_given(self.ledger, &environment.name, place)) {
+        if places::has_given_place(self.ledger, environment) {
             request.occupied = OccupiedPlace::TakeOver;
         }
         request.platform_digests = platform_digests(self.lock);

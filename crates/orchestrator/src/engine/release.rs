@@ -102,7 +102,7 @@ impl Engine<'_> {
             }
         }
         let above = self.store.ledger().lease_number(&self.environment.name);
-        let lease = deployable.lease(self.context, self.breaks_lease, above).await?;
+        let lease = deployable.lease(self.context, above).await?;
         let plan = match self.planned.take() {
             Some(plan) => plan,
             None => match deployable.plan(self.context).await {

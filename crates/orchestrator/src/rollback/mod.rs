@@ -94,7 +94,6 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     context.sync()?;
     let Judged { mut engine, target, migrations, leaves, rejected } = Box::pin(judge(context, request)).await?;
     engine.warnings.extend(migrations.warnings());
-    engine.breaks_lease = request.break_lease;
     match target.state {
         TargetState::New => {
             let reason = migrations.with_reason(&request.reason);
