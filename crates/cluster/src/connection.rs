@@ -14,7 +14,7 @@ use crate::error::{ClusterError, ClusterErrorKind};
 use crate::kubeconfig::Kubeconfig;
 use crate::lease::LeaseKeeper;
 use crate::object::{Kind, Object, ObjectKey};
-use crate::transport::{Absence, Call, Patience, Tell, Transport, asked_to_wait};
+use crate::transport::{Call, OutageNotice, Patience, Tell, Transport, asked_to_wait};
 
 /// The name under which fields are owned in a server-side apply.
 pub const FIELD_MANAGER: &str = "orchestrator";
@@ -107,15 +107,21 @@ impl Connection {
             secrets.add(secret.expose_secret());
         }
         let (server, secrets) = (kubeconfig.server(), Arc::new(secrets));
-        let transport =
-            Transport { client, patience, server: server.into(), absence: Absence::default(), secrets, lease: None };
+        let transport = Transport {
+            client,
+            patience,
+            server: server.into(),
+            outage_notice: OutageNotice::default(),
+            secrets,
+            lease: None,
+        };
         Ok(Self { transport, server: server.to_owned(), discovery: Arc::default() })
     }
 
     /// Tells, once, that the API server does not answer and is asked again.
     #[must_use]
     pub fn telling(mut self, tell: Tell) -> Self {
-        self.transport.absence = Absence::new(tell);
+        self.transport.outage_notice = OutageNotice::new(tell);
         self
     }
 

@@ -36,7 +36,7 @@ pub struct LogTail {
     pub bytes: u32,
 }
 
-/// How long a log is asked for again.
+/// How long the request for a log is repeated after a failure.
 const LOG_RETRIES: Duration = Duration::from_secs(3);
 
 impl Connection {

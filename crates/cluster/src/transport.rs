@@ -46,7 +46,7 @@ pub(crate) struct Transport {
     pub(crate) patience: Patience,
     /// The address of the API server.
     pub(crate) server: Arc<str>,
-    pub(crate) absence: Absence,
+    pub(crate) outage_notice: OutageNotice,
     /// Masks what is quoted of answers.
     pub(crate) secrets: Arc<Redactor>,
     /// Every attempt of a write needs its proof; what is given back proves nothing.
@@ -58,17 +58,17 @@ pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Who is told once that the API server does not answer, before it is asked again.
 #[derive(Clone, Default)]
-pub(crate) struct Absence {
+pub(crate) struct OutageNotice {
     tell: Option<Tell>,
     is_told: Arc<AtomicBool>,
 }
 
-impl Absence {
+impl OutageNotice {
     pub(crate) fn new(tell: Tell) -> Self {
         Self { tell: Some(tell), is_told: Arc::default() }
     }
 
-    fn told(&self, text: impl FnOnce() -> String) {
+    fn give(&self, text: impl FnOnce() -> String) {
         if let Some(tell) = &self.tell
             && !self.is_told.swap(true, Ordering::Relaxed)
         {
@@ -192,7 +192,7 @@ impl Transport {
                 let retries = self.patience.retries.as_secs();
                 let text =
                     || format!("{}; it is asked again for up to {retries} s", error.at(&self.server).with_causes());
-                self.absence.told(text);
+                self.outage_notice.give(text);
             }
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

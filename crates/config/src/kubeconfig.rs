@@ -34,11 +34,11 @@ impl MachineFile {
     }
 }
 
-/// `kubeconfig:`
+/// How a command reaches the cluster of an environment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Kubeconfig {
-    /// Where it is.
+    /// Key `env` or `file`: exactly one of them is given.
     pub source: KubeconfigSource,
     /// What the variable holds; a file is always text.
     pub encoding: KubeconfigEncoding,
@@ -56,11 +56,11 @@ pub enum KubeconfigSource {
 }
 
 lock_model::words! {
-    /// `kubeconfig.encoding`
+    /// What the variable of `kubeconfig.env` holds.
     KubeconfigEncoding, "encoding of a kubeconfig" {
-        /// The kubeconfig itself.
+        /// YAML or JSON, as `kubectl config view --raw` prints it; the default.
         Text = "text",
-        /// The kubeconfig in base64.
+        /// The same in base64 (RFC 4648), with padding; white space is ignored.
         Base64 = "base64",
     }
 }

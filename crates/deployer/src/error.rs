@@ -60,7 +60,7 @@ pub enum DeployError {
     /// A hook would delete what the cluster did not have when it was planned; nothing of the release was changed.
     #[error("{subject} is not installed: {reason}")]
     HookMoved {
-        /// The release.
+        /// `helm release`, and its name in backticks.
         subject: String,
         /// Which object, and whose it is.
         reason: String,

@@ -229,8 +229,8 @@ async fn whole(answer: &mut Incoming) -> Result<Vec<u8>, Found> {
     }
 }
 
-/// Reads a body that nobody compares, as far as its length was announced: a server that dies on the way is not healthy. One
-/// without an announced length may have no end.
+/// Reads a body that no expectation compares, if the answer has a `Content-Length`: a server that ends before that length is
+/// not healthy. A body without that header may have no end, and is not read.
 async fn announced(answer: &mut Incoming) -> Result<(), Found> {
     if !answer.headers().contains_key(http::header::CONTENT_LENGTH) {
         return Ok(());

@@ -39,7 +39,7 @@ impl Launcher {
     }
 }
 
-/// Becomes the program that a [`Launcher`] was asked for: the words are the process id of the parent, the program's path and
+/// Becomes the program that a [`Launcher`] names: the words are the process id of the parent, the program's path and
 /// its arguments. It is ended by SIGKILL when the thread ends that started it, which for
 /// [`Invocation::run`](crate::Invocation::run) is not before the program does.
 ///

@@ -163,7 +163,7 @@ impl Connection {
             let now = start.elapsed();
             store.judge(now, &options.rules, secrets, events);
             let is_silent = silence.exceeds(options.rules.tolerance.silence, now);
-            if store.take_news() || is_disturbed || is_silent && !store.would_have_news() {
+            if store.take_news() || is_disturbed || is_silent && !store.silence_counts() {
                 silence.broken(now);
             }
             let end = end.or_else(|| silence.exceeds(options.rules.tolerance.silence, now).then_some(WaitEnd::Silent));

@@ -246,7 +246,7 @@ impl Store {
     }
 
     /// Whether silence says anything: everything can be seen, and nothing does work that ends by itself.
-    pub(super) fn would_have_news(&self) -> bool {
+    pub(super) fn silence_counts(&self) -> bool {
         let is_at_work = |stored: &Stored| {
             let owner = stored.object.controller().and_then(|uid| self.objects.get(uid)).map(|stored| &stored.object);
             let is_of_job = owner.is_some_and(|owner| owner.key().kind.is("batch", "Job"));

@@ -29,7 +29,7 @@ impl HelmTarget {
     /// Compares what a request is rendered to with what is stored and with what is live; changes nothing.
     pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         fail_with(chart_problems(request))?;
-        // helm is asked for its version while the cluster is asked; whether there is one matters once it is used.
+        // `helm version` runs beside the requests to the API server; a missing helm is an error only where it is used.
         let search = self.search.clone();
         let helm = run_blocking(move || HelmProgram::find(&search).map(drop));
         tokio::join!(self.plan_with_cluster(request), helm).0
