@@ -4,7 +4,7 @@ use std::fs;
 
 use test_support::{Cluster, bench};
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE, hook_job};
 
 /// A claim and a map that another program has in the namespace.
 const CLAIM: &str = "apiVersion: v1
@@ -18,19 +18,6 @@ metadata: { name: NAME, annotations: { helm.sh/hook: EVENTS } }
 data: { of: cart }
 ";
 
-/// What a migration leaves until the next one.
-const MIGRATION: &str = r#"apiVersion: batch/v1
-kind: Job
-metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: "pre-install,pre-upgrade" } }
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      terminationGracePeriodSeconds: 0
-      containers:
-      - { name: migrate, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}", command: ["true"] }
-"#;
-
 /// helm deletes what has the name of a hook before it makes the hook: a claim with its data, or a map that kubectl made.
 #[test]
 fn t17_t18_a_hook_that_would_delete_what_it_did_not_make_is_refused_and_the_object_stays() {
@@ -39,7 +26,8 @@ fn t17_t18_a_hook_that_would_delete_what_it_did_not_make_is_refused_and_the_obje
     let helm = bench::part("helm4").unwrap();
     let hook = |name: &str, events: &str| MAP.replace("NAME", name).replace("EVENTS", events);
     let write = |version, files: &[(&str, &str)]| {
-        let hooks = [("chart/templates/app.yaml", DEPLOYMENT), ("chart/templates/migrate.yaml", MIGRATION)];
+        let migration = hook_job("pre-install,pre-upgrade", "true");
+        let hooks = [("chart/templates/app.yaml", DEPLOYMENT), ("chart/templates/migrate.yaml", migration.as_str())];
         staging.shop.service("shop-cart").write("chart/Chart.yaml", "apiVersion: v2\nname: cart\nversion: 0.1.0\n");
         staging.commit_files(SERVICE, version, SERVES, &[&hooks, files].concat());
         staging.shop.merge_dev();

@@ -2,31 +2,19 @@
 //!
 //! helm goes through the same door as its run, and ends with it: what it waits for there never reaches the API server.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use test_support::{Act, Cluster, Gate};
+use test_support::{Act, Cluster};
 
 use crate::cluster_kill::helms;
-use crate::cluster_kill_writes::is_write;
-use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
-use crate::shop::wait_until;
+use crate::cluster_kill_writes::{kill_before_write, writes_of_run};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE, hook_job};
 
 const TARGET: &str = r#"target: { kind: helm, chart: "{path}/chart" }
   config: [{ set: { A: "of-{mode}" } }]"#;
 
-/// It runs before everything else of its release, and an object that must outlive all of this.
-const HOOK: &str = r#"---
-apiVersion: batch/v1
-kind: Job
-metadata: { name: {{ .Release.Name }}-migrate, annotations: { helm.sh/hook: "pre-install,pre-upgrade" } }
-spec:
-  template:
-    spec:
-      restartPolicy: Never
-      containers: [{ name: migrate, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}" }]
----
+/// An object of the release that must not be made anew.
+const DATA: &str = r#"---
 apiVersion: v1
 kind: ConfigMap
 metadata: { name: {{ .Release.Name }}-data }
@@ -44,27 +32,15 @@ enum Which {
 fn shop(cluster: &Cluster, which: Which) -> ClusterShop<'_> {
     let namespace = cluster.fake_namespace("kill-helm");
     let shop = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], TARGET, "");
-    let shop = shop.expect("the node was asked for").with_program_or_skip("helm", "helm4");
-    let staging = shop.expect("helm was asked for");
-    let chart = format!("{DEPLOYMENT}{HOOK}");
+    let shop = shop.expect("the bench has a node").with_program_or_skip("helm", "helm4");
+    let staging = shop.expect("the bench has helm");
+    let chart = format!("{DEPLOYMENT}{}{DATA}", hook_job("pre-install,pre-upgrade", "true"));
     staging.merge_chart(2, SERVES, &chart);
     if which == Which::Update {
         staging.ends("run staging", 0);
         staging.merge_chart(3, SERVES, &chart);
     }
     staging
-}
-
-/// The writes of a run that nothing disturbs.
-fn undisturbed(cluster: &Cluster, which: Which) -> Vec<String> {
-    let staging = shop(cluster, which);
-    let gate = cluster.gate_or_skip(|_| Act::Pass).expect("its parts were asked for");
-    staging.ends_with(gate.kubeconfig(), "run staging", 0);
-    writes(&gate).into_iter().map(|line| line.replace(&staging.namespace, "NAMESPACE")).collect()
-}
-
-fn writes(gate: &Gate) -> Vec<String> {
-    gate.requests().into_iter().filter(|line| is_write(line)).collect()
 }
 
 /// What must be there once, and is not made anew.
@@ -85,21 +61,12 @@ fn killed(cluster: &Cluster, number: usize, write: &str, which: Which) {
     let case = format!("{which:?}, before write {number}, {write}");
     let staging = shop(cluster, which);
     let (before, revisions) = (uids(&staging), staging.revisions());
-    let count = Arc::new(AtomicUsize::new(0));
-    let gate = cluster.gate_or_skip(move |line| {
-        let is_held = is_write(line) && count.fetch_add(1, Ordering::SeqCst) + 1 >= number;
-        if is_held { Act::Hold } else { Act::Pass }
+    kill_before_write(&staging, number, &case, || {
+        let begin = Instant::now();
+        while !helms(&staging.namespace).is_empty() {
+            assert!(begin.elapsed() < Duration::from_secs(2), "{case}: helm lives on");
+        }
     });
-    let gate = gate.expect("its parts were asked for");
-    let mut run = staging.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
-    wait_until(&case, || gate.held() > 0);
-    run.kill();
-    let begin = Instant::now();
-    assert_eq!(run.wait().signal(), Some(9), "{case}");
-    while !helms(&staging.namespace).is_empty() {
-        assert!(begin.elapsed() < Duration::from_secs(2), "{case}: helm lives on");
-    }
-    drop(gate);
     let left = uids(&staging);
 
     staging.ends("run staging", 0);
@@ -139,8 +106,8 @@ fn f2_a_run_that_is_killed_before_any_write_of_its_helm_is_taken_forward_by_the_
         return;
     }
     let (first, update) = std::thread::scope(|scope| {
-        let update = scope.spawn(|| undisturbed(cluster, Which::Update));
-        (undisturbed(cluster, Which::First), update.join().unwrap())
+        let update = scope.spawn(|| writes_of_run(&shop(cluster, Which::Update)));
+        (writes_of_run(&shop(cluster, Which::First)), update.join().unwrap())
     });
     for (writes, which) in [(&first, "first"), (&update, "update")] {
         for write in ["/leases", "/secrets", "/jobs", "/deployments"] {

@@ -24,7 +24,7 @@ pub(crate) fn is_write(line: &str) -> bool {
 fn shop(cluster: &Cluster) -> ClusterShop<'_> {
     let namespace = cluster.fake_namespace("kill");
     let shop = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], TARGET, "");
-    shop.expect("the node was asked for")
+    shop.expect("the bench has a node")
 }
 
 /// Everything in the namespace that a deployment writes, but for what only says when.
@@ -34,7 +34,31 @@ fn state(staging: &ClusterShop<'_>) -> String {
     staging.kubectl(&["get", "deployments,configmaps,secrets,replicasets", versions])
 }
 
-/// The writes of the run that nobody disturbs; of the first one, or of the one after it.
+/// The writes of a whole `run staging`, with `NAMESPACE` in place of the name.
+pub(crate) fn writes_of_run(staging: &ClusterShop<'_>) -> Vec<String> {
+    let gate = staging.cluster.gate_or_skip(|_| Act::Pass).expect("the bench has its parts");
+    staging.ends_with(gate.kubeconfig(), "run staging", 0);
+    let writes = gate.requests().into_iter().filter(|line| is_write(line));
+    writes.map(|line| line.replace(&staging.namespace, "NAMESPACE")).collect()
+}
+
+/// Starts `run staging`, kills it while its write of this number waits before the API server, and then looks: the write never
+/// arrives.
+pub(crate) fn kill_before_write(staging: &ClusterShop<'_>, number: usize, case: &str, look: impl FnOnce()) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let gate = staging.cluster.gate_or_skip(move |line| {
+        let is_held = is_write(line) && count.fetch_add(1, Ordering::SeqCst) + 1 >= number;
+        if is_held { Act::Hold } else { Act::Pass }
+    });
+    let gate = gate.expect("the bench has its parts");
+    let mut run = staging.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
+    wait_until(case, || gate.held() > 0);
+    run.kill();
+    assert_eq!(run.wait().signal(), Some(9), "{case}");
+    look();
+}
+
+/// The writes of the first run, or of the one after it.
 fn undisturbed(cluster: &Cluster, is_first: bool) -> Vec<String> {
     let staging = shop(cluster);
     staging.merge(2, SERVES);
@@ -42,10 +66,7 @@ fn undisturbed(cluster: &Cluster, is_first: bool) -> Vec<String> {
         staging.ends("run staging", 0);
         staging.merge(3, SERVES);
     }
-    let gate = cluster.gate_or_skip(|_| Act::Pass).expect("its parts were asked for");
-    staging.ends_with(gate.kubeconfig(), "run staging", 0);
-    let writes = gate.requests().into_iter().filter(|line| is_write(line));
-    writes.map(|line| line.replace(&staging.namespace, "NAMESPACE")).collect()
+    writes_of_run(&staging)
 }
 
 /// Kills a run before a write, and runs the same command again.
@@ -59,17 +80,7 @@ fn killed(cluster: &Cluster, number: usize, write: &str, is_first: bool) {
         version = 3;
         staging.merge(version, SERVES);
     }
-    let count = Arc::new(AtomicUsize::new(0));
-    let gate = cluster.gate_or_skip(move |line| {
-        let is_held = is_write(line) && count.fetch_add(1, Ordering::SeqCst) + 1 >= number;
-        if is_held { Act::Hold } else { Act::Pass }
-    });
-    let gate = gate.expect("its parts were asked for");
-    let mut run = staging.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
-    wait_until(&case, || gate.held() > 0);
-    run.kill();
-    assert_eq!(run.wait().signal(), Some(9), "{case}");
-    drop(gate);
+    kill_before_write(&staging, number, &case, || ());
 
     staging.ends("run staging", 0);
     staging.ends("verify staging", 0);

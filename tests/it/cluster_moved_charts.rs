@@ -4,24 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use test_support::{Act, Cluster};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE, definition_of_kind};
 use crate::shop::wait_until;
 
 const WEB: &str = "services/shop-web";
-
-const DEFINITION: &str = r"apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: { name: tides.moved.example }
-spec:
-  group: moved.example
-  scope: Namespaced
-  names: { plural: tides, singular: tide, kind: Tide }
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: { openAPIV3Schema: { type: object } }
-";
 
 /// `WHEN` is true as soon as the cluster has changed.
 const ASKS: &str = r"---
@@ -73,7 +59,7 @@ fn t18_a_chart_that_looks_into_the_cluster_is_refused_once_it_finds_something_el
 fn t18_a_chart_that_asks_for_kinds_is_refused_once_the_cluster_serves_others() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     is_refused(cluster, r#".Capabilities.APIVersions.Has "moved.example/v1""#, move |_| {
-        cluster.apply(DEFINITION);
+        cluster.apply(&definition_of_kind("moved.example", "Tide", "tide"));
         let words = ["api-resources", "--api-group=moved.example", "--output=name"];
         wait_until("the kind is served", || cluster.kubectl(&words).contains("tides"));
     });

@@ -2,22 +2,9 @@
 
 use test_support::{Cluster, Image};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART};
-
-/// The definition of a kind that a chart uses and the cluster stops serving.
-const DEFINITION: &str = r"apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: { name: PLURAL.shop.example }
-spec:
-  group: shop.example
-  scope: Namespaced
-  names: { kind: KIND, plural: PLURAL, singular: SINGULAR }
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }
-";
+use crate::clusters::{
+    ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART, definition_of_kind,
+};
 
 #[test]
 fn h1_a_stored_kind_that_is_served_no_more_is_refused_before_a_revision_is_made() {
@@ -27,7 +14,7 @@ fn h1_a_stored_kind_that_is_served_no_more_is_refused_before_a_revision_is_made(
     let singular = staging.namespace.replace('-', "");
     let plural = format!("{singular}s");
     let definition = staging.shop.join("definition.yaml");
-    let text = DEFINITION.replace("PLURAL", &plural).replace("SINGULAR", &singular).replace("KIND", "Voucher");
+    let text = definition_of_kind("shop.example", "Voucher", &singular);
     std::fs::write(&definition, text).unwrap();
     cluster.kubectl(&["apply", "--filename", definition.to_str().unwrap()]);
     cluster.kubectl(&["wait", "--for=condition=Established", &format!("crd/{plural}.shop.example"), "--timeout=60s"]);

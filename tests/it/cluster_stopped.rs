@@ -33,7 +33,7 @@ fn stopped(cluster: &Cluster, staging: &ClusterShop<'_>, at: (&'static str, &'st
         }
         Act::Pass
     });
-    let gate = gate.expect("its parts were asked for");
+    let gate = gate.expect("the bench has its parts");
     let run = staging.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
     wait_until("the run to write", || is_reached.load(Ordering::SeqCst));
     run.stop();
@@ -61,7 +61,7 @@ fn stopped(cluster: &Cluster, staging: &ClusterShop<'_>, at: (&'static str, &'st
     let of_deploy = records.iter().filter(|record| record.predicate["step"] == "deploy");
     let numbers: Vec<Option<u64>> = of_deploy.map(|record| record.predicate["lease_number"].as_u64()).collect();
     assert_eq!(numbers, [Some(1), Some(3), Some(3)], "{:?}", staging.shop.story());
-    // The next lease counts on, also where somebody deleted this one.
+    // The next lease counts on, also where this one was deleted.
     staging.kubectl(&["delete", "lease", "orchestrator-staging"]);
     staging.ends("deploy staging --again", 0);
     let last = staging.shop.records().into_iter().rfind(|record| record.predicate["step"] == "deploy").unwrap();
@@ -87,8 +87,7 @@ fn f6_a_run_that_was_stopped_past_its_lease_writes_nothing_more() {
     drop(gate);
     let shop = |target: &str| {
         let namespace = cluster.fake_namespace("stopped");
-        ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], target, "")
-            .expect("the node was asked for")
+        ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], target, "").expect("the bench has a node")
     };
     let Some(helm) = shop(r#"target: { kind: helm, chart: "{path}/chart" }"#).with_program_or_skip("helm", "helm4")
     else {

@@ -121,6 +121,25 @@ spec:
 const CONFIGURATION_OF_VERSION: &str =
     "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: of-version-VERSION }\ndata: { A: \"1\" }\n";
 
+/// The definition of a kind in the namespace of its objects, in version `v1` of a group; any field is kept.
+pub(crate) fn definition_of_kind(group: &str, kind: &str, singular: &str) -> String {
+    format!(
+        r"apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{ name: {singular}s.{group} }}
+spec:
+  group: {group}
+  scope: Namespaced
+  names: {{ kind: {kind}, plural: {singular}s, singular: {singular} }}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {{ openAPIV3Schema: {{ type: object, x-kubernetes-preserve-unknown-fields: true }} }}
+"
+    )
+}
+
 pub(crate) const SERVICE_OF_CART: &str = r"apiVersion: v1
 kind: Service
 metadata: { name: {{ .Release.Name }} }

@@ -30,7 +30,7 @@ fn f5_p23_of_two_runs_at_once_one_works_and_the_other_waits_or_ends_with_14() {
         let busy = shop.ends(command, 14);
         assert!(busy.stderr().contains("run 4711"), "{busy}");
     }
-    // There is nothing to go back to, whoever works on it.
+    // There is nothing to go back to: that is refused before the lease is looked at.
     shop.ends("rollback staging --reason busy", 20);
     assert_eq!(differences(&before, &forge_side(&shop)), "", "whoever could not work wrote nothing");
 

@@ -1,5 +1,6 @@
 //! Target `render` with charts: helm makes the manifests that go to the branch.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 
@@ -22,17 +23,23 @@ spec:
       containers: [{ name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}" }]
 "#;
 
-#[test]
-fn t18_charts_are_rendered_to_a_branch_and_proven_there_like_manifests() {
-    let Some(helm) = bench::part_or_skip("helm4") else { return };
-    let chart = r#"chart: "{path}/chart", values: { replicas: 2 }, branch"#;
-    let configuration = CONFIGURATION.replace(r#"source: "{path}/deploy", branch"#, chart);
-    assert!(configuration.contains(chart));
+/// A shop whose services are charts that `target: render` writes to a branch, by these keys of the target, and the search
+/// path on which helm is.
+fn shop_with_helm(helm: &bench::Part, keys: &str) -> (Shop, OsString) {
+    let configuration = CONFIGURATION.replace(r#"source: "{path}/deploy", branch"#, &format!("{keys}, branch"));
+    assert!(configuration.contains(keys));
     let shop = Shop::with_services(&["ops/shop-dashboards", SERVICE], &configuration);
     let tools = shop.join("tools");
     std::fs::create_dir(&tools).unwrap();
     symlink(helm.program(), tools.join("helm")).unwrap();
     let search_path = search_path_with(&tools);
+    (shop, search_path)
+}
+
+#[test]
+fn t18_charts_are_rendered_to_a_branch_and_proven_there_like_manifests() {
+    let Some(helm) = bench::part_or_skip("helm4") else { return };
+    let (shop, search_path) = shop_with_helm(&helm, r#"chart: "{path}/chart", values: { replicas: 2 }"#);
     let ends = |line: &str, code| shop.orchestrator(line).search_path(search_path.clone()).run().expect_code(code);
 
     let repository = shop.service("shop-cart");
@@ -87,13 +94,7 @@ fn schema(metaschema: &str, tag: &str) -> String {
 fn t17_t28_a_schema_makes_helm_load_neither_files_nor_addresses_of_the_job() {
     for part in ["helm3", "helm4"] {
         let Some(helm) = bench::part_or_skip(part) else { return };
-        let chart = r#"chart: "{path}/chart", branch"#;
-        let configuration = CONFIGURATION.replace(r#"source: "{path}/deploy", branch"#, chart);
-        let shop = Shop::with_services(&["ops/shop-dashboards", SERVICE], &configuration);
-        let tools = shop.join("tools");
-        std::fs::create_dir(&tools).unwrap();
-        symlink(helm.program(), tools.join("helm")).unwrap();
-        let search_path = search_path_with(&tools);
+        let (shop, search_path) = shop_with_helm(&helm, r#"chart: "{path}/chart""#);
         let ends = |line: &str, code| shop.orchestrator(line).search_path(search_path.clone()).run().expect_code(code);
         let secret = shop.join("secret.json");
         std::fs::write(&secret, r#"{"enum":["hunter2-outside"]}"#).unwrap();
