@@ -18,8 +18,7 @@ pub struct ProgramSearch {
     pub interrupt: Interrupt,
     /// Masks secrets in what programs print.
     pub redactor: Redactor,
-    /// Starts helm where it changes a cluster, so that helm ends with this process also when that is killed. `None`: it goes on
-    /// alone then.
+    /// Starts programs so that they end with this process also when that is killed. `None`: they go on alone then.
     pub launcher: Option<Launcher>,
     /// The versions that programs have said they have.
     pub versions: ProgramVersions,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lock_model::ErrorClass;
-use process::{EnvVars, Interrupt, Program, Redactor};
+use process::{EnvVars, Interrupt, Launcher, Program, Redactor};
 use url::Url;
 
 use crate::certificate::CertificateProbe;
@@ -186,6 +186,8 @@ pub struct CommandProbe {
     pub redactor: Redactor,
     /// Ends it early; the check is then unknown.
     pub interrupt: Interrupt,
+    /// Starts it, so that its process group ends with this process also when that is killed; `None`: it goes on alone then.
+    pub launcher: Option<Launcher>,
 }
 
 impl CommandProbe {
@@ -198,6 +200,7 @@ impl CommandProbe {
             envs: EnvVars::new(),
             redactor: Redactor::new(),
             interrupt: Interrupt::new(),
+            launcher: None,
         }
     }
 }

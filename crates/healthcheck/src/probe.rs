@@ -114,6 +114,7 @@ async fn command(probe: CommandProbe, deadline: Duration) -> Found {
             .keep_last(OUTPUT_KEPT)
             .redact(&probe.redactor)
             .interrupt(&probe.interrupt)
+            .launched_by(probe.launcher.as_ref())
             .run()
     })
     .await;

@@ -4,16 +4,31 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// The first argument where it is meant. It is no command: it is called by this program alone.
-pub(crate) const LAUNCH: &str = "launch-child";
+use process::{LaunchError, Launcher};
 
-/// As a shell says that a program does not start.
-const NOT_STARTED: u8 = 127;
+/// The first argument of the process that leads the child's group. It is no command: it is called by this program alone.
+pub(crate) const GUARD: &str = "guard-child";
+/// The first argument of the process that becomes the program.
+const LAUNCH: &str = "launch-child";
 
-/// Becomes the program that the words name; it returns only where that does not start.
-pub(crate) fn launch(words: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Err(error) = process::launch(words);
-    // The process that started this one shows what its child wrote.
-    let _gone = writeln!(std::io::stderr(), "the program does not start: {error}");
-    ExitCode::from(NOT_STARTED)
+/// Does what the words say where they are those of a child, and gives what to end with.
+pub(crate) fn of_words(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let first = words.next()?;
+    let ended = if first == GUARD {
+        guard(words)
+    } else if first == LAUNCH {
+        process::launch(words).map(|never| match never {})
+    } else {
+        return None;
+    };
+    Some(ended.unwrap_or_else(|error| {
+        // The process that started this one shows what its child wrote.
+        let _gone = writeln!(std::io::stderr(), "{error}");
+        ExitCode::from(LaunchError::EXIT_STATUS)
+    }))
+}
+
+fn guard(words: impl Iterator<Item = OsString>) -> Result<ExitCode, LaunchError> {
+    let becomes = Launcher::this_program(LAUNCH).ok_or_else(|| std::io::Error::other("there is no `/proc`"))?;
+    process::guard(&becomes, words).map(ExitCode::from)
 }

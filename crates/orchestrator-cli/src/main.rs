@@ -15,9 +15,8 @@ mod reference;
 mod surroundings;
 
 fn main() -> std::process::ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == child::LAUNCH) {
-        return child::launch(words);
+    if let Some(ended) = child::of_words(std::env::args_os().skip(1)) {
+        return ended;
     }
     hide_own_environment();
     std::process::ExitCode::from(app::run().number())

@@ -79,7 +79,7 @@ pub(crate) fn surroundings() -> Surroundings {
     surroundings.registry = Arc::new(registry_access);
     surroundings.standard_input = Arc::new(standard_input);
     surroundings.interrupt = interruption::interrupt();
-    surroundings.launcher = Launcher::this_program(child::LAUNCH);
+    surroundings.launcher = Launcher::this_program(child::GUARD);
     for login in environment::logins() {
         surroundings.redactor.add(login.expose_secret());
     }

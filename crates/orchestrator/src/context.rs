@@ -60,8 +60,8 @@ pub struct Surroundings {
     pub standard_input: StandardInput,
     /// Ends programs that were started when it is requested.
     pub interrupt: Interrupt,
-    /// Starts helm where it changes a cluster, so that it ends with this process also when that is killed; `None`: helm goes on
-    /// alone then.
+    /// Starts helm, kustomize, and the programs of the configuration (probes, suites, settings), so that they end with this
+    /// process also when that is killed; `None`: they go on alone then.
     pub launcher: Option<Launcher>,
     /// Masks the caller's own logins in what programs print.
     pub redactor: Redactor,

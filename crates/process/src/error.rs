@@ -27,6 +27,8 @@ pub enum ProcessErrorKind {
     Deadline(Duration),
     /// The [`Interrupt`](crate::Interrupt) was requested; the process group was ended.
     Interrupted,
+    /// This process did not run for so long, because it was stopped; the program's process group was ended meanwhile.
+    Stalled(Duration),
     /// The program wrote more than this many bytes to one of its outputs; its process group was ended.
     OutputTooLarge(usize),
     /// The program ended with this status: `exit status N` or `signal N`. See [`Output::checked`](crate::Output::checked).
@@ -66,13 +68,13 @@ impl ProcessError {
     }
 
     /// [`NotFound`](ErrorClass::NotFound) for a missing program, [`Temporary`](ErrorClass::Temporary) where another
-    /// attempt can end otherwise (deadline, interrupt, supervision), and [`Invalid`](ErrorClass::Invalid) for the rest.
+    /// attempt can end otherwise (deadline, interrupt, stall, supervision), and [`Invalid`](ErrorClass::Invalid) for the rest.
     pub fn class(&self) -> ErrorClass {
         use ProcessErrorKind as Kind;
         match self.kind {
             Kind::NotFound => ErrorClass::NotFound,
             Kind::NotStarted | Kind::OutputTooLarge(_) | Kind::Failed(_) => ErrorClass::Invalid,
-            Kind::Deadline(_) | Kind::Interrupted | Kind::Supervision => ErrorClass::Temporary,
+            Kind::Deadline(_) | Kind::Interrupted | Kind::Stalled(_) | Kind::Supervision => ErrorClass::Temporary,
         }
     }
 
@@ -96,6 +98,9 @@ impl fmt::Display for ProcessError {
             Kind::NotStarted => write!(f, "program `{command}` could not be started"),
             Kind::Deadline(after) => write!(f, "`{command}` did not end within {}", seconds(*after)),
             Kind::Interrupted => write!(f, "`{command}` was interrupted"),
+            Kind::Stalled(after) => {
+                write!(f, "`{command}` was ended: orchestrator itself was stopped for {} or longer", seconds(*after))
+            }
             Kind::OutputTooLarge(limit) => write!(f, "`{command}` wrote more than {limit} bytes"),
             Kind::Failed(status) => write!(f, "`{command}` ended with {status}"),
             Kind::Supervision => write!(f, "lost contact with `{command}`"),

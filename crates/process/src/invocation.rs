@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use lock_model::escaping::escape_terminal;
 
-use crate::supervise::{Limits, OutputLimit, Stopped, supervise};
+use crate::launcher::LaunchError;
+use crate::supervise::{Input, Limits, OutputLimit, Stopped, supervise};
 use crate::{EnvVars, Interrupt, Launcher, ProcessError, ProcessErrorKind, Program, Redactor};
 
 const DEFAULT_OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
@@ -25,6 +26,7 @@ const LINE_CHARACTERS: usize = 400;
 pub struct Invocation {
     program: Program,
     launcher: Option<Launcher>,
+    stall: Option<Duration>,
     arguments: Vec<OsString>,
     environment: EnvVars,
     folder: Option<PathBuf>,
@@ -39,6 +41,7 @@ impl Invocation {
         Self {
             program: program.clone(),
             launcher: None,
+            stall: None,
             arguments: Vec::new(),
             environment: EnvVars::new(),
             folder: None,
@@ -129,10 +132,16 @@ impl Invocation {
         self
     }
 
-    /// Starts the program by way of this launcher, so that it ends with the caller also when the caller is killed. Without one
-    /// the program goes on alone then.
+    /// Starts the program by way of this launcher, so that its process group ends with the caller also when the caller is
+    /// killed. Without one the program goes on alone then, and so does one that is given an [input](Self::stdin).
     pub fn launched_by(mut self, launcher: Option<&Launcher>) -> Self {
         self.launcher = launcher.cloned();
+        self
+    }
+
+    /// Ends a [launched](Self::launched_by) program also when the caller does not run for this time, because it is stopped.
+    pub fn ended_by_stall(mut self, stall: Duration) -> Self {
+        self.stall = Some(stall);
         self
     }
 
@@ -147,11 +156,19 @@ impl Invocation {
         let command = self.command_line();
         let began = Instant::now();
         let child = self.start()?;
-        let ended = supervise(child, self.stdin.unwrap_or_default(), &self.limits)
+        let launcher = self.launcher();
+        let is_launched = launcher.is_some();
+        let input = match &self.stdin {
+            Some(bytes) => Input::Bytes(bytes.clone()),
+            None if is_launched => Input::Beats,
+            None => Input::Bytes(Vec::new()),
+        };
+        let ended = supervise(child, input, &self.limits)
             .map_err(|error| ProcessError::new(ProcessErrorKind::Supervision, &command).with_source(error))?;
         let status =
             ended.status.code().filter(|code| *code != 0).map(|code| format!(", exit {code}")).unwrap_or_default();
         log::debug!(target: "process", "{command} ({} ms{status})", began.elapsed().as_millis());
+        let stall = self.stall.filter(|stall| is_launched && ended.is_stalled(*stall));
         let output = Output {
             code: ended.status.code(),
             signal: ended.status.signal(),
@@ -161,8 +178,15 @@ impl Invocation {
             command,
             redactor: self.redactor,
         };
+        if let Some(reason) = is_launched.then(|| output.reason_of_no_start()).flatten() {
+            let program = self.program.path().to_string_lossy();
+            return Err(ProcessError::new(ProcessErrorKind::NotStarted, program).with_source(reason));
+        }
         match (ended.stopped, self.limits.output) {
-            (None, _) => Ok(output),
+            (None, _) => match stall {
+                Some(stall) => Err(output.error(ProcessErrorKind::Stalled(stall))),
+                None => Ok(output),
+            },
             (Some(Stopped::Deadline), _) => {
                 Err(output.error(ProcessErrorKind::Deadline(self.limits.deadline.unwrap_or_default())))
             }
@@ -173,12 +197,18 @@ impl Invocation {
         }
     }
 
+    /// The input of a launcher is what it knows the caller by.
+    fn launcher(&self) -> Option<&Launcher> {
+        self.launcher.as_ref().filter(|_| self.stdin.is_none())
+    }
+
     /// The program before it has its arguments.
     #[expect(clippy::disallowed_methods, reason = "this is the place where programs are started")]
     fn launched(&self) -> Command {
-        let Some(launcher) = &self.launcher else { return Command::new(self.program.path()) };
+        let Some(launcher) = self.launcher() else { return Command::new(self.program.path()) };
         let mut command = Command::new(&launcher.path);
-        command.args(&launcher.arguments).arg(std::process::id().to_string()).arg(self.program.path());
+        let stall = self.stall.unwrap_or_default().as_millis();
+        command.args(&launcher.arguments).arg(stall.to_string()).arg(self.program.path());
         command
     }
 
@@ -188,7 +218,7 @@ impl Invocation {
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter())
-            .stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if self.stdin.is_some() || self.launcher.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
@@ -246,6 +276,13 @@ impl Output {
         }
         let status = self.status();
         Err(self.error(ProcessErrorKind::Failed(status)))
+    }
+
+    /// Why a launched program did not start, as the process says that was to become it.
+    fn reason_of_no_start(&self) -> Option<std::io::Error> {
+        let is_none = self.code == Some(LaunchError::EXIT_STATUS.into()) && self.stdout.is_empty();
+        let text = self.stderr_text();
+        LaunchError::reason_in(&text).filter(|_| is_none).map(std::io::Error::other)
     }
 
     /// `exit status N` or `signal N`.

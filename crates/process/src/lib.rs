@@ -2,8 +2,8 @@
 //!
 //! [`Invocation`] starts a child in a process group of its own, with a closed standard input and no environment variable
 //! but those that it is given, and ends the whole group when the deadline passes. Output is capped; commands and output
-//! that errors show are [redacted](Redactor). A program that changes something elsewhere is ended with the caller, however
-//! that ends, by means of a [`Launcher`].
+//! that errors show are [redacted](Redactor). By means of a [`Launcher`] a program, with all that it started, is ended with the
+//! caller, however that ends.
 //!
 //! ```
 //! use std::time::Duration;
@@ -40,7 +40,7 @@ mod supervise;
 pub use env_vars::EnvVars;
 pub use error::{ProcessError, ProcessErrorKind};
 pub use invocation::{Invocation, Output};
-pub use launcher::{Launcher, launch};
+pub use launcher::{LaunchError, Launcher, guard, launch};
 pub use lock_model;
 pub use program::Program;
 pub use redactor::Redactor;

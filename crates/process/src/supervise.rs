@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdin, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,6 +15,9 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 const DRAIN: Duration = Duration::from_millis(250);
 /// The longest time between two looks at the clock, the interrupt and the child.
 const HEARTBEAT: Duration = Duration::from_millis(50);
+
+/// How often a guard hears of this process.
+const BEAT: Duration = Duration::from_millis(500);
 
 /// A request to stop, shared by the one who makes it, such as a signal handler, and the programs that it ends. Clones
 /// are the same request.
@@ -95,6 +99,15 @@ pub(crate) struct Limits {
     pub(crate) interrupt: Interrupt,
 }
 
+/// What a child reads.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// One byte every half second as long as this process runs: for a [guard](crate::guard).
+    Beats,
+}
+
 /// Why a child was ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stopped {
@@ -109,6 +122,15 @@ pub(crate) struct Ended {
     pub(crate) stopped: Option<Stopped>,
     pub(crate) stdout: Collected,
     pub(crate) stderr: Collected,
+    /// The longest time for which this process did not look at the child.
+    pub(crate) longest_gap: Duration,
+}
+
+impl Ended {
+    /// Whether a guard has killed the group, because this process did not run for this time.
+    pub(crate) fn is_stalled(&self, stall: Duration) -> bool {
+        self.status.signal() == Some(Signal::KILL.as_raw()) && self.longest_gap + BEAT + HEARTBEAT >= stall
+    }
 }
 
 /// One output of the child.
@@ -174,15 +196,15 @@ impl<R: Read> Pipe<R> {
 /// Sends `input` to a child that leads its own process group, collects its output, and reaps it.
 ///
 /// The group is gone when this returns: by itself, or killed.
-pub(crate) fn supervise(mut child: Child, input: Vec<u8>, limits: &Limits) -> std::io::Result<Ended> {
+pub(crate) fn supervise(mut child: Child, input: Input, limits: &Limits) -> std::io::Result<Ended> {
     let pid = Pid::from_child(&child);
     let outcome = watch(&mut child, pid, input, limits);
     // The child is not reaped yet, so its group's number cannot belong to anybody else. What it left running
     // would outlive us.
     signal_group(pid, Signal::KILL);
     let status = child.wait()?;
-    let (stopped, stdout, stderr) = outcome?;
-    Ok(Ended { status, stopped, stdout, stderr })
+    let Watched { stopped, stdout, stderr, longest_gap } = outcome?;
+    Ok(Ended { status, stopped, stdout, stderr, longest_gap })
 }
 
 fn signal_group(pid: Pid, signal: Signal) {
@@ -190,14 +212,41 @@ fn signal_group(pid: Pid, signal: Signal) {
     kill_process_group(pid, signal).ok();
 }
 
-fn watch(
-    child: &mut Child,
-    pid: Pid,
-    input: Vec<u8>,
-    limits: &Limits,
-) -> std::io::Result<(Option<Stopped>, Collected, Collected)> {
+/// What was seen of a child until it ended.
+struct Watched {
+    stopped: Option<Stopped>,
+    stdout: Collected,
+    stderr: Collected,
+    longest_gap: Duration,
+}
+
+/// The pipe by which a guard hears of this process. It stays open until the child has ended.
+struct Pulse {
+    pipe: ChildStdin,
+    last: Option<Instant>,
+}
+
+impl Pulse {
+    fn beat(&mut self, now: Instant) {
+        if self.last.is_none_or(|last| now.duration_since(last) >= BEAT) {
+            self.last = Some(now);
+            // A guard that has ended, or is stopped, hears nothing.
+            let _written = self.pipe.write(&[0]);
+        }
+    }
+}
+
+fn watch(child: &mut Child, pid: Pid, input: Input, limits: &Limits) -> std::io::Result<Watched> {
     let started = Instant::now();
-    let mut stdin = child.stdin.take().map(|pipe| (pipe, input, 0_usize));
+    let (mut stdin, mut pulse) = match (child.stdin.take(), input) {
+        (None, Input::Bytes(_) | Input::Beats) => (None, None),
+        (Some(pipe), Input::Bytes(input)) => (Some((pipe, input, 0_usize)), None),
+        (Some(pipe), Input::Beats) => (None, Some(Pulse { pipe, last: None })),
+    };
+    if let Some(pulse) = &pulse {
+        rustix::io::ioctl_fionbio(&pulse.pipe, true)?;
+    }
+    let (mut looked, mut longest_gap) = (started, Duration::ZERO);
     let mut stdout = Pipe { source: child.stdout.take(), collected: Collected::default() };
     let mut stderr = Pipe { source: child.stderr.take(), collected: Collected::default() };
     if let Some((pipe, ..)) = &stdin {
@@ -217,6 +266,11 @@ fn watch(
     let mut nap = Duration::from_micros(100);
     loop {
         let now = Instant::now();
+        longest_gap = longest_gap.max(now.duration_since(looked));
+        looked = now;
+        if let Some(pulse) = &mut pulse {
+            pulse.beat(now);
+        }
         match stopped {
             None => {
                 let reason = if limits.interrupt.is_requested() {
@@ -285,7 +339,7 @@ fn watch(
     }
     // Output beyond the limit is refused even when the child ended before it was told to.
     let reason = stopped.map(|(reason, _)| reason).or(too_much.then_some(Stopped::OutputTooLarge));
-    Ok((reason, stdout.collected, stderr.collected))
+    Ok(Watched { stopped: reason, stdout: stdout.collected, stderr: stderr.collected, longest_gap })
 }
 
 fn wait_for<A: Read + std::os::fd::AsFd, B: Read + std::os::fd::AsFd>(

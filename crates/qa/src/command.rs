@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lock_model::escaping::excerpt;
-use process::{EnvVars, Interrupt, Invocation, Output, ProcessError, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Launcher, Output, ProcessError, Program, Redactor};
 
 use crate::report::{Case, SuiteReport, Verdict};
 use crate::text::{in_words, innermost, log_line};
@@ -32,6 +32,8 @@ pub struct CommandSuite {
     pub redactor: Redactor,
     /// Ends it early; the suite is then unknown.
     pub interrupt: Interrupt,
+    /// Starts it, so that its process group ends with this process also when that is killed; `None`: it goes on alone then.
+    pub launcher: Option<Launcher>,
 }
 
 impl CommandSuite {
@@ -45,6 +47,7 @@ impl CommandSuite {
             deadline,
             redactor: Redactor::new(),
             interrupt: Interrupt::new(),
+            launcher: None,
         }
     }
 
@@ -59,6 +62,7 @@ impl CommandSuite {
                 .keep_last(OUTPUT_KEPT)
                 .redact(&suite.redactor)
                 .interrupt(&suite.interrupt)
+                .launched_by(suite.launcher.as_ref())
                 .run()
         })
         .await;

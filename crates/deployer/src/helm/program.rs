@@ -15,6 +15,8 @@ use crate::program_search::ProgramSearch;
 const DEADLINE: Duration = Duration::from_secs(120);
 /// The time that helm has to write down that it was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long this process may be stopped while helm changes a cluster: less than a run waits that has broken the lease.
+const STALL: Duration = Duration::from_secs(5);
 /// By how many percent the memory of helm grows before it is cleared; without it, by 100.
 const GARBAGE: &str = "400";
 /// How many revisions of a release helm keeps.
@@ -190,7 +192,7 @@ impl HelmProgram {
         self.upgrade_command(folder, release)
             .args(["--timeout", &timeout, "--history-max", &kept, "--description", description])
             .args(["--labels", label])
-            .launched_by(self.launcher.as_ref())
+            .ended_by_stall(STALL)
             .deadline(patience + GRACE)
             .grace(GRACE)
             .run()
@@ -209,7 +211,7 @@ impl HelmProgram {
             .args(["uninstall", release.name, "--namespace", release.namespace, "--kubeconfig", KUBECONFIG_FILE])
             // A workload is there until its pods are gone.
             .args(["--keep-history", "--cascade", "foreground", "--timeout", &timeout, "--description", description])
-            .launched_by(self.launcher.as_ref())
+            .ended_by_stall(STALL)
             .deadline(patience + GRACE)
             .grace(GRACE)
             .run()
@@ -239,6 +241,7 @@ impl HelmProgram {
             .current_dir(folder.path())
             .interrupt(&self.interrupt)
             .redact(&self.redactor)
+            .launched_by(self.launcher.as_ref())
     }
 }
 

@@ -50,6 +50,7 @@ impl Questions<'_> {
                 let mut probe = CommandProbe::new(ready.program, ready.folder);
                 (probe.args, probe.envs) = (ready.arguments, ready.environment);
                 probe.interrupt = self.context.surroundings.interrupt.clone();
+                probe.launcher.clone_from(&self.context.surroundings.launcher);
                 probe.redactor = self.redactor.clone();
                 Probe::Command(probe)
             }

@@ -182,7 +182,8 @@ impl Resolving<'_> {
                     .current_dir(&ready.folder)
                     .deadline(COMMAND_DEADLINE)
                     .output_limit(OUTPUT_LIMIT)
-                    .interrupt(&self.context.surroundings.interrupt);
+                    .interrupt(&self.context.surroundings.interrupt)
+                    .launched_by(self.context.surroundings.launcher.as_ref());
                 let ended = tokio::task::spawn_blocking(move || invocation.run()).await;
                 match ended {
                     Ok(Ok(output)) if output.success() => text_of(output.stdout).and_then(|text| parse(*format, &text)),

@@ -74,6 +74,7 @@ pub(crate) async fn run_suite(
             let mut suite = CommandSuite::new(ready.program, ready.folder, definition.deadline);
             (suite.args, suite.envs) = (ready.arguments, ready.environment);
             suite.interrupt = context.surroundings.interrupt.clone();
+            suite.launcher.clone_from(&context.surroundings.launcher);
             suite.redactor = redactor.clone();
             qa::Suite::Command(suite)
         }

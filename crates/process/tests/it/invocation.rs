@@ -55,13 +55,46 @@ fn standard_input_is_empty_unless_fed() {
 }
 
 #[test]
-fn f2_a_launcher_gets_the_caller_the_program_and_its_arguments() {
+fn f2_a_launcher_gets_the_time_the_program_and_its_arguments() {
     let launcher = Launcher::new(program("sh").path(), ["-c", "printf '[%s]' \"$@\"", "sh"]);
-    let invocation = Invocation::new(&Program::at("/opt/helm")).args(["a b", "--x"]).launched_by(Some(&launcher));
+    let invocation = || Invocation::new(&Program::at("/opt/helm")).args(["a b", "--x"]).launched_by(Some(&launcher));
     // People see the program that is meant.
-    assert_eq!(invocation.command_line(), "helm 'a b' --x");
-    let expected = format!("[{}][/opt/helm][a b][--x]", std::process::id());
-    assert_eq!(invocation.run().unwrap().stdout_text(), expected);
+    assert_eq!(invocation().command_line(), "helm 'a b' --x");
+    assert_eq!(invocation().run().unwrap().stdout_text(), "[0][/opt/helm][a b][--x]");
+    let output = invocation().ended_by_stall(Duration::from_secs(5)).run().unwrap();
+    assert_eq!(output.stdout_text(), "[5000][/opt/helm][a b][--x]");
+}
+
+#[test]
+fn f2_a_launcher_hears_of_the_caller_until_the_program_has_ended() {
+    let bytes = |count: u32| Launcher::new(program("sh").path(), ["-c", &format!("head -c {count} | wc -c"), "sh"]);
+    let invocation = Invocation::new(&Program::at("/opt/helm")).launched_by(Some(&bytes(3)));
+    let started = Instant::now();
+    assert_eq!(invocation.run().unwrap().stdout_text().trim(), "3");
+    assert!(started.elapsed() > Duration::from_millis(900), "two and a half beats a second: {:?}", started.elapsed());
+    // What is told to end in order still hears of the caller.
+    let script = "trap 'head -c 4 | wc -c >&2; exit' TERM; while :; do sleep 0.05; done";
+    let launcher = Launcher::new(program("sh").path(), ["-c", script, "sh"]);
+    let invocation = Invocation::new(&Program::at("/opt/helm")).env("PATH", SEARCH_PATH).launched_by(Some(&launcher));
+    let error = invocation.deadline(Duration::from_millis(700)).grace(Duration::from_secs(20)).run().unwrap_err();
+    assert_eq!(error.stderr().last().map(|line| line.trim()), Some("4"), "{error}");
+}
+
+#[test]
+fn a_launched_program_that_does_not_start_is_no_program_that_failed() {
+    let failed = |script: &str| {
+        let launcher = Launcher::new(program("sh").path(), ["-c", script, "sh"]);
+        Invocation::new(&Program::at("/opt/helm")).launched_by(Some(&launcher)).run()
+    };
+    let error = failed("echo 'the program does not start: Permission denied' >&2; exit 127").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (&ProcessErrorKind::NotStarted, "program `/opt/helm` could not be started")
+    );
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "Permission denied");
+    for other in ["echo 'sh: x: not found' >&2; exit 127", "echo 'the program does not start: x' >&2; exit 1"] {
+        assert!(failed(other).unwrap().code.is_some(), "{other}");
+    }
 }
 
 #[test]

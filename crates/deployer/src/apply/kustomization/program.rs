@@ -110,6 +110,7 @@ impl KustomizeProgram {
             .deadline(DEADLINE)
             .interrupt(&self.search.interrupt)
             .redact(&self.search.redactor)
+            .launched_by(self.search.launcher.as_ref())
     }
 }
 
