@@ -1,11 +1,13 @@
 //! A kubeconfig in a file of the machine, which no other user may read or write: its token is a login, and who can write it
 //! decides where the secrets of services go.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use config::MachineFile;
+use lock_model::escaping::escape_short;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::{Uid, geteuid};
 
@@ -17,6 +19,9 @@ pub(crate) const MISSING_FILE: &str = "put a kubeconfig there on the machine tha
 
 /// As much as is read; a kubeconfig is never that large.
 const SIZE_LIMIT: u64 = 2 << 20;
+
+/// How many folders and links are followed.
+const MOST_STEPS: usize = 400;
 
 /// Why a file is not read as a kubeconfig.
 #[derive(Debug)]
@@ -31,13 +36,28 @@ pub(crate) enum Refusal {
     Shared(String),
     /// It belongs to a user who is neither this one nor the superuser.
     Foreign,
+    /// A folder on the way to it, in which others can put another file in its place, and why they can.
+    Folder(PathBuf, FolderFault),
+    /// It is larger than a kubeconfig is.
+    TooLarge,
     /// It cannot be read.
     Unreadable(io::Error),
 }
 
-/// Reads a file that belongs to this user, or to the superuser, and to which no other user has any right.
+/// Why others can exchange what lies in a folder.
+#[derive(Debug)]
+pub(crate) enum FolderFault {
+    /// They have the right to write there: the bits `rwx`, in octal digits.
+    Writable(String),
+    /// It, or a link in it, belongs to a user who is neither this one nor the superuser.
+    Foreign,
+}
+
+/// Reads a file that belongs to this user, or to the superuser, and to which no other user has any right; no other user can put
+/// another one in its place either.
 pub(crate) fn read(file: &MachineFile, home: Option<&Path>) -> Result<Vec<u8>, Refusal> {
     let path = path_of(file, home).ok_or(Refusal::NoHome)?;
+    judge_way(&path)?;
     // Without waiting: a pipe has no writer perhaps. What was opened is judged, so that it cannot be exchanged in between.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
@@ -53,8 +73,66 @@ pub(crate) fn read(file: &MachineFile, home: Option<&Path>) -> Result<Vec<u8>, R
         return Err(Refusal::Foreign);
     }
     let mut bytes = Vec::new();
-    File::from(opened).take(SIZE_LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    File::from(opened).take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(Refusal::TooLarge);
+    }
     Ok(bytes)
+}
+
+/// Looks at every folder and link that leads to a file. What no other user can write stays as it was seen.
+fn judge_way(path: &Path) -> Result<(), Refusal> {
+    let is_trusted = |user: u32| user == geteuid().as_raw() || user == Uid::ROOT.as_raw();
+    let foreign = |folder: &Path| Err(Refusal::Folder(folder.to_owned(), FolderFault::Foreign));
+    let mut ahead: Vec<OsString> = steps(path).collect();
+    ahead.reverse();
+    let mut folder = PathBuf::from("/");
+    for _ in 0..MOST_STEPS {
+        let Some(step) = ahead.pop() else { return Ok(()) };
+        let found = rustix::fs::lstat(&folder).map_err(|error| failed(error.into()))?;
+        if !is_trusted(found.st_uid) {
+            return foreign(&folder);
+        }
+        // In a folder such as `/tmp`, only the owner of an entry can exchange it.
+        let bits = found.st_mode & 0o7777;
+        let is_sticky = bits & 0o1000 != 0;
+        if bits & 0o022 != 0 && !is_sticky {
+            return Err(Refusal::Folder(folder, FolderFault::Writable(format!("{:04o}", bits & 0o777))));
+        }
+        if step == ".." {
+            folder.pop();
+            continue;
+        }
+        let next = folder.join(&step);
+        let entry = rustix::fs::lstat(&next).map_err(|error| failed(error.into()))?;
+        match FileType::from_raw_mode(entry.st_mode) {
+            FileType::Symlink => {
+                if !is_trusted(entry.st_uid) {
+                    return foreign(&folder);
+                }
+                let target = std::fs::read_link(&next).map_err(failed)?;
+                if target.is_absolute() {
+                    folder = PathBuf::from("/");
+                }
+                let first = ahead.len();
+                ahead.extend(steps(&target));
+                ahead.get_mut(first..).unwrap_or_default().reverse();
+            }
+            FileType::Directory if !ahead.is_empty() => folder = next,
+            // The file itself, or nothing that leads further: what opens it says so.
+            _ => return Ok(()),
+        }
+    }
+    Err(failed(rustix::io::Errno::LOOP.into()))
+}
+
+/// The names of a path from its root on, and `..`.
+fn steps(path: &Path) -> impl Iterator<Item = OsString> + '_ {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+    })
 }
 
 /// Where the file is; none without a home folder that it would lie in.
@@ -88,6 +166,25 @@ impl Refusal {
             Self::Foreign => usage("is not used: the file belongs to another user").hint(format!(
                 "`chown` it to the user who runs this command, or copy it and name the copy in place of `{file}`"
             )),
+            Self::Folder(folder, fault) => {
+                let shown = escape_short(&*folder.to_string_lossy(), 200);
+                let (why, first) = match fault {
+                    FolderFault::Writable(bits) => (
+                        format!("other users can write the folder `{shown}` (mode {bits}) on the way to the file"),
+                        format!("`chmod go-w {shown}`, or "),
+                    ),
+                    FolderFault::Foreign => (
+                        format!("the folder `{shown}` on the way to the file, or a link in it, belongs to another user"),
+                        String::new(),
+                    ),
+                };
+                usage(&format!("is not used: {why}, so that they can put another one in its place"))
+                    .hint(format!("{first}name a file in a folder that only the user can write who runs this command"))
+            }
+            Self::TooLarge => usage("is not used: the file is larger than 2 MiB").hint(
+                "`kubectl config view --minify --flatten --raw` prints one with the context alone that is meant: keep that one \
+                 in the file",
+            ),
             Self::Unreadable(source) => {
                 Error::from_source(ErrorKind::Storage, message("cannot be read"), source).hint(crate::hints::STORAGE)
             }
@@ -130,6 +227,85 @@ mod tests {
                 let expected =
                     format!("the kubeconfig is not used: other users can read or write the file (mode {mode:04o})");
                 assert_eq!(message, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn t23_only_a_way_on_which_no_other_user_can_exchange_anything_is_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        fs::create_dir_all(at("own/.kube")).unwrap();
+        fs::create_dir(at("open")).unwrap();
+        fs::write(at("own/.kube/config"), "text").unwrap();
+        fs::set_permissions(at("own/.kube/config"), fs::Permissions::from_mode(0o600)).unwrap();
+        symlink("../own/.kube", at("open/folder")).unwrap();
+        symlink(at("open/folder/config"), at("through")).unwrap();
+        symlink("own/.kube/../.kube/config", at("straight")).unwrap();
+        symlink("round", at("round")).unwrap();
+        let ways = ["~/own/.kube/config", "~/straight", "~/open/folder/config", "~/through"];
+        // 1777 is what `/tmp` has: there only the owner of a link can exchange it.
+        for (mode, is_open) in [(0o755, false), (0o700, false), (0o1777, false), (0o775, true), (0o757, true)] {
+            fs::set_permissions(at("open"), fs::Permissions::from_mode(mode)).unwrap();
+            for (place, way) in ways.iter().enumerate() {
+                let answer = code(way, home.path());
+                if place < 2 || !is_open {
+                    assert_eq!(answer, Ok(b"text".to_vec()), "{way} {mode:o}");
+                    continue;
+                }
+                let (kind, message) = answer.unwrap_err();
+                let folder = at("open");
+                let expected = format!(
+                    "the kubeconfig is not used: other users can write the folder `{}` (mode {mode:04o}) on the way to the \
+                     file, so that they can put another one in its place",
+                    folder.canonicalize().unwrap().display()
+                );
+                assert_eq!((kind, message), (ErrorKind::Usage, expected), "{way}");
+            }
+        }
+        fs::set_permissions(at("own/.kube"), fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(code(ways[0], home.path()).unwrap_err().1.contains("/own/.kube` (mode 0770)"));
+        assert_eq!(code("~/round", home.path()).unwrap_err().0, ErrorKind::Storage, "a link to itself");
+    }
+
+    #[test]
+    fn t23_a_folder_or_link_of_another_user_leads_to_no_kubeconfig() {
+        // Only the superuser can give something away.
+        if !geteuid().is_root() {
+            return;
+        }
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let give = |name: &str| std::os::unix::fs::lchown(at(name), Some(4711), None).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        fs::set_permissions(at("folder"), fs::Permissions::from_mode(0o755)).unwrap();
+        for name in ["folder/config", "config"] {
+            fs::write(at(name), "text").unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        symlink("config", at("link")).unwrap();
+        for (given, way) in [("folder", "~/folder/config"), ("link", "~/link")] {
+            assert_eq!(code(way, home.path()), Ok(b"text".to_vec()), "{way}");
+            give(given);
+            let (kind, message) = code(way, home.path()).unwrap_err();
+            assert_eq!(kind, ErrorKind::Usage);
+            assert!(message.contains("or a link in it, belongs to another user"), "{message}");
+        }
+    }
+
+    #[test]
+    fn t23_a_file_that_is_too_large_is_refused_and_not_cut() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("config");
+        let size = usize::try_from(SIZE_LIMIT).unwrap();
+        for (size, is_read) in [(size, true), (size + 1, false)] {
+            fs::write(&path, vec![b'#'; size]).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            let answer = code("~/config", home.path());
+            assert_eq!(answer.as_ref().map(Vec::len).ok(), is_read.then_some(size));
+            if let Err((kind, message)) = answer {
+                assert_eq!(kind, ErrorKind::Usage);
+                assert_eq!(message, "the kubeconfig is not used: the file is larger than 2 MiB");
             }
         }
     }
