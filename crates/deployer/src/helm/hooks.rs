@@ -31,7 +31,34 @@ pub(super) struct HooksOf<'a> {
     pub(super) rendering: &'a Rendering,
     /// What the newest revision has, where it is at hand.
     pub(super) newest: Option<&'a Rendering>,
-    pub(super) is_install: bool,
+    pub(super) doing: Doing,
+}
+
+/// What helm is about to do with a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    Install,
+    Upgrade,
+    Uninstall,
+}
+
+impl Doing {
+    /// The events whose hooks it starts.
+    pub(super) fn events(self) -> [&'static str; 2] {
+        match self {
+            Self::Install => ["pre-install", "post-install"],
+            Self::Upgrade => ["pre-upgrade", "post-upgrade"],
+            Self::Uninstall => ["pre-delete", "post-delete"],
+        }
+    }
+}
+
+impl<'a> HooksOf<'a> {
+    /// The hooks that a cluster is asked about. A release that is uninstalled runs no others any more.
+    fn asked(&self) -> impl Iterator<Item = (&'a ObjectId, &'a Map<String, Value>)> {
+        let is_gone = self.doing == Doing::Uninstall;
+        self.rendering.started_hooks().filter(move |(id, _)| !is_gone || runs(self, id))
+    }
 }
 
 /// What the cluster says about hooks.
@@ -58,7 +85,7 @@ impl HelmTarget {
         let connection = &self.namespace.connection;
         let mut asked = Vec::new();
         for (place, release) in releases.iter().enumerate() {
-            for (id, hook) in release.rendering.started_hooks() {
+            for (id, hook) in release.asked() {
                 asked.push((place, id.clone(), self.key_of(id, hook)));
             }
         }
@@ -120,7 +147,15 @@ impl HelmTarget {
 
 /// Hooks that helm would delete once they have run, and data with them; no cluster is asked.
 pub(super) fn lost_after(service: &ServiceName, rendering: &Rendering) -> Vec<DeployProblem> {
-    let lost = rendering.started_hooks().filter(|(id, hook)| holds_data(id, hook)).filter_map(|(id, hook)| {
+    lost_of(service, rendering.started_hooks())
+}
+
+/// The same of some hooks.
+pub(super) fn lost_of<'a>(
+    service: &ServiceName,
+    hooks: impl Iterator<Item = (&'a ObjectId, &'a Map<String, Value>)>,
+) -> Vec<DeployProblem> {
+    let lost = hooks.filter(|(id, hook)| holds_data(id, hook)).filter_map(|(id, hook)| {
         let policy = policies(hook).into_iter().find(|policy| AFTER.contains(&policy.as_str()))?;
         let message = format!(
             "{id} is a hook with the policy `{policy}`: helm would delete it after it has run, and what it holds"
@@ -132,8 +167,7 @@ pub(super) fn lost_after(service: &ServiceName, rendering: &Rendering) -> Vec<De
 
 /// Whether what is being done starts a hook.
 fn runs(release: &HooksOf<'_>, id: &ObjectId) -> bool {
-    let events = if release.is_install { ["pre-install", "post-install"] } else { ["pre-upgrade", "post-upgrade"] };
-    events.into_iter().any(|event| release.rendering.hooks_of(event).any(|(hook, _)| hook == id))
+    release.doing.events().into_iter().any(|event| release.rendering.hooks_of(event).any(|(hook, _)| hook == id))
 }
 
 fn holder(live: &Object, release: &str, namespace: &str) -> Holder {

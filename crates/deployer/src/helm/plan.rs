@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::changes::{Changing, StoredSource};
 use super::dependencies::dependency_problems;
-use super::hooks::lost_after;
+use super::hooks::{Doing, lost_after};
 use super::program::{Capabilities, HelmVersion};
 use super::removed::{LeftRelease, kept_volumes, lost_volumes};
 use super::schema_references::schema_problems;
@@ -232,6 +232,14 @@ pub(super) fn assemble(
             notes.push(format!("service `{service}` is not deployed here any more: its helm release is uninstalled"));
             changes.extend(between(service, Some(&left.rendering), &Rendering::default(), &BTreeMap::new()));
             services.push(left.changes(&masking));
+            let inspection = left.inspect_hooks(request, &pins);
+            let violations = inspection.violations.into_iter();
+            problems.extend(violations.map(|(kind, message)| {
+                let message = format!("{message}; its release would be uninstalled");
+                DeployProblem::new(kind, message).service(service)
+            }));
+            problems.extend(left.lost_with_hooks());
+            unpinned.extend(inspection.unpinned);
             for object in left.rendering.objects.values() {
                 let wanted = placed(&request.namespace, object.clone());
                 let wanted = wanted.map_err(|error| {
@@ -275,6 +283,16 @@ pub(super) fn assemble(
             capabilities,
         }),
     })
+}
+
+impl ReleaseAction {
+    /// Which hooks it starts. One that is kept starts none, and is asked about as an upgrade.
+    pub(super) fn doing(self) -> Doing {
+        match self {
+            Self::Install => Doing::Install,
+            Self::Upgrade | Self::Keep => Doing::Upgrade,
+        }
+    }
 }
 
 pub(super) fn action_of(stored: Option<&StoredState>, rendering: &Rendering, live: &Live) -> ReleaseAction {

@@ -22,7 +22,7 @@ use crate::error::DeployError;
 use crate::namespace::{EnvironmentNamespace, Rendering, compare, missing_references, unserved_kinds};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
-use crate::request::{DeployRequest, DeployService};
+use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
 use crate::settings::{PlannedSettings, rename};
 
 impl HelmTarget {
@@ -97,7 +97,11 @@ impl HelmTarget {
             RenderedService { service, rendering, stored, live, replaced_hooks: BTreeSet::new() }
         });
         let mut rendered: Vec<RenderedService<'_>> = rendered.collect();
-        let facts = self.look_at_hooks(&hooks_of(&rendered)).await?;
+        let mut with_hooks = hooks_of(&rendered);
+        if request.removed == RemovedServiceRule::Delete {
+            with_hooks.extend(left.iter().filter(|left| left.is_uninstalled_next()).map(LeftRelease::with_hooks));
+        }
+        let facts = self.look_at_hooks(&with_hooks).await?;
         problems.extend(facts.problems);
         for service in &mut rendered {
             service.replaced_hooks = facts.replaced.get(&service.service.name).cloned().unwrap_or_default();
@@ -160,9 +164,8 @@ fn hooks_of<'a>(rendered: &'a [RenderedService<'_>]) -> Vec<HooksOf<'a>> {
     let releases = rendered.iter().filter_map(|one| {
         let action = action_of(one.stored.as_ref(), &one.rendering, &one.live);
         let newest = one.stored.as_ref().map(|stored| &stored.rendering);
-        let is_install = action == ReleaseAction::Install;
-        let (service, rendering) = (&one.service.name, &one.rendering);
-        (action != ReleaseAction::Keep).then_some(HooksOf { service, rendering, newest, is_install })
+        let (service, rendering, doing) = (&one.service.name, &one.rendering, action.doing());
+        (action != ReleaseAction::Keep).then_some(HooksOf { service, rendering, newest, doing })
     });
     releases.collect()
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::changes::hooks_of;
 use super::chart_folder::ChartFolder;
+use super::hooks::{Doing, HooksOf, lost_of};
 use super::plan::HelmPlan;
 use super::program::{HelmProgram, ReleaseName};
 use super::render::{run_blocking, words_of};
@@ -17,8 +18,10 @@ use super::target::{HelmTarget, subject_of};
 use crate::applied::DeployEvent;
 use crate::diff::{ChangeReason, DiffedObject, Masking, ServiceChanges, object_change};
 use crate::error::DeployError;
+use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
-use crate::namespace::{Rendering, live_objects};
+use crate::namespace::{Inspection, Rendering, inspect_last_hooks, live_objects};
+use crate::problem::DeployProblem;
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, RemovedServiceRule};
 use crate::reserved::HELM_RELEASE;
@@ -87,6 +90,32 @@ impl LeftRelease {
         lost_volumes(self.rendering.objects.iter())
     }
 
+    /// Whether helm is to be told to uninstall it: it is there, and no data goes with it.
+    pub(super) fn is_uninstalled_next(&self) -> bool {
+        self.remains.is_none() && self.volumes().is_empty()
+    }
+
+    /// Its hooks, for the questions to the cluster.
+    pub(super) fn with_hooks(&self) -> HooksOf<'_> {
+        let (service, rendering) = (&self.service, &self.rendering);
+        HooksOf { service, rendering, newest: Some(rendering), doing: Doing::Uninstall }
+    }
+
+    /// The hooks that its end starts.
+    fn last_hooks(&self) -> BTreeMap<&ObjectId, &Map<String, Value>> {
+        Doing::Uninstall.events().into_iter().flat_map(|event| self.rendering.hooks_of(event)).collect()
+    }
+
+    /// What its last hooks would start and reach, which may be another thing than what was once deployed.
+    pub(super) fn inspect_hooks(&self, request: &DeployRequest, pins: &Pins) -> Inspection {
+        inspect_last_hooks(request, &self.service, pins, self.last_hooks().into_iter())
+    }
+
+    /// The last hooks that helm would delete once they have run, and data with them.
+    pub(super) fn lost_with_hooks(&self) -> Vec<DeployProblem> {
+        lost_of(&self.service, self.last_hooks().into_iter())
+    }
+
     /// For reviewers: every object of it goes.
     pub(super) fn changes(&self, masking: &Masking) -> ServiceChanges {
         let objects = self.rendering.objects.iter().filter_map(|(id, object)| {
@@ -100,6 +129,19 @@ impl LeftRelease {
             .flat_map(|(event, before)| hooks_of(&self.rendering, event, before, &BTreeSet::new()))
             .collect();
         ServiceChanges { service, wave: 1, reasons, objects: objects.collect(), hooks }
+    }
+
+    /// How what is stored differs from what was planned. helm uninstalls what is stored, and starts the hooks in it.
+    fn moved(&self, stored: &StoredRelease) -> Option<String> {
+        if stored.revision != self.revision {
+            let (now, then) = (stored.revision, self.revision);
+            return Some(format!("it is at revision {now} now, and was to be removed at {then}"));
+        }
+        let difference = self.rendering.difference(&stored.rendering)?;
+        Some(format!(
+            "what helm has stored as revision {} was changed since this was planned: {difference}; it is not uninstalled",
+            self.revision
+        ))
     }
 
     pub(super) fn finding(&self, rule: RemovedServiceRule) -> Finding {
@@ -163,14 +205,17 @@ impl HelmTarget {
             match stored.get(left.service.as_str()) {
                 // A run that was killed has done it.
                 None => continue,
-                Some(release) if release.revision == left.revision => {}
                 Some(release) => {
-                    let reason = format!(
-                        "it is at revision {} now, and was to be removed at {}",
-                        release.revision, left.revision
-                    );
-                    return Err(DeployError::NotDeployed { subject, reason, dossier: None });
+                    if let Some(reason) = left.moved(release) {
+                        return Err(DeployError::NotDeployed { subject, reason, dossier: None });
+                    }
                 }
+            }
+            // The cluster may have got an object with the name of a hook since it was planned.
+            let facts = self.look_at_hooks(&[left.with_hooks()]).await?;
+            if let Some(problem) = facts.problems.into_iter().next() {
+                let reason = format!("it is not uninstalled: {}", problem.message);
+                return Err(DeployError::NotDeployed { subject, reason, dossier: None });
             }
             events(DeployEvent::Started { subject: subject.clone() });
             let goes = left.live(&self.namespace.connection, &self.namespace.name).await?;
@@ -202,6 +247,61 @@ impl HelmTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn stored(revision: u64, text: &str) -> StoredRelease {
+        StoredRelease::of_rendering(revision, Rendering::parse([text.as_bytes()], "shop").unwrap())
+    }
+
+    fn left(text: &str) -> LeftRelease {
+        let rendering = Rendering::parse([text.as_bytes()], "shop").unwrap();
+        LeftRelease { service: "cart".try_into().unwrap(), revision: 3, rendering, remains: None }
+    }
+
+    const HOOK: &str = "apiVersion: v1\nkind: Pod\nmetadata: { name: bye, annotations: { helm.sh/hook: 'EVENT' } }\n\
+                        spec: { containers: [{ name: a, image: IMAGE }] }\n";
+
+    #[test]
+    fn t17_what_is_uninstalled_is_what_was_planned() {
+        let hook = HOOK.replace("EVENT", "pre-delete").replace("IMAGE", "busybox");
+        let planned = left(&hook);
+        assert_eq!(planned.moved(&stored(3, &hook)), None);
+        let later = planned.moved(&stored(4, &hook)).unwrap();
+        assert_eq!(later, "it is at revision 4 now, and was to be removed at 3");
+        let edited = planned.moved(&stored(3, &hook.replace("busybox", "evil"))).unwrap();
+        assert!(
+            edited.starts_with("what helm has stored as revision 3 was changed since this was planned: `spec"),
+            "{edited}"
+        );
+        let added = planned.moved(&stored(3, &format!("{hook}---\n{}", hook.replace("bye", "more")))).unwrap();
+        assert!(added.contains("planned: Pod/more;"), "{added}");
+    }
+
+    #[test]
+    fn t17_images_of_last_hooks_have_digests_or_are_said() {
+        let digest = format!("busybox@sha256:{}", "a".repeat(64));
+        let id = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let mut request = DeployRequest::new(
+            "staging".parse().unwrap(),
+            "shop",
+            id("a").parse().unwrap(),
+            id("b").parse().unwrap(),
+            "c".repeat(40).parse().unwrap(),
+        );
+        let found = |request: &DeployRequest, event: &str, image: &str| {
+            let hook = HOOK.replace("EVENT", event).replace("IMAGE", image);
+            let found = left(&hook).inspect_hooks(request, &Pins::new(request.images()));
+            (found.violations.len(), found.unpinned.len())
+        };
+        for event in ["pre-delete", "post-delete", "pre-install,Post-Delete"] {
+            assert_eq!(found(&request, event, "busybox:1"), (0, 1), "{event}");
+            assert_eq!(found(&request, event, &digest), (0, 0), "{event}");
+        }
+        // Nothing starts it any more.
+        assert_eq!(found(&request, "pre-install", "busybox:1"), (0, 0));
+        request.unpinned_images = crate::request::UnpinnedImageRule::Refuse;
+        assert_eq!(found(&request, "pre-delete", "busybox:1"), (1, 1));
+        assert_eq!(found(&request, "pre-delete", &digest), (0, 0));
+    }
 
     #[test]
     fn volumes_that_helm_would_delete_are_named() {

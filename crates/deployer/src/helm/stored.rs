@@ -154,6 +154,17 @@ impl StoredRelease {
         Ok(Self { revision, status, chart, is_foreign, rendering, secret, payload: Payload(payload) })
     }
 
+    /// A revision that was deployed, of which nothing but its objects is known.
+    #[cfg(test)]
+    pub(super) fn of_rendering(revision: u64, rendering: Rendering) -> Self {
+        let secret = Object::new(serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "release", "namespace": "shop" },
+        }));
+        let (chart, payload) = ("cart".to_owned(), Payload(Map::new()));
+        let secret = secret.expect("it has a name");
+        Self { revision, status: Status::Deployed, chart, is_foreign: false, rendering, secret, payload }
+    }
+
     /// What it was rendered from.
     pub(super) fn source(&self) -> StoredSource {
         StoredSource::of(&self.payload.0)

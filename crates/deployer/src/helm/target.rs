@@ -151,7 +151,7 @@ impl HelmTarget {
             service: &release.service,
             rendering: &release.rendering,
             newest: None,
-            is_install: release.action == ReleaseAction::Install,
+            doing: release.action.doing(),
         });
         let facts = self.look_at_hooks(&hooks.collect::<Vec<_>>()).await?;
         match facts.problems.into_iter().next() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lock_model::ImageReference;
+use lock_model::{ImageReference, ServiceName};
 use serde_json::{Map, Value};
 
 use super::rendering::Rendering;
@@ -66,6 +66,44 @@ pub(crate) fn inspect(request: &DeployRequest, service: &DeployService, pins: &P
     } else if let (Some(own), false) = (&service.image, own_container) {
         let message = format!("no container of it runs `{own}`");
         inspection.violations.push((ProblemKind::NothingToDeploy, message));
+    }
+    inspection
+}
+
+/// Judges the hooks that the end of a release starts. Its service is not deployed any more, so that a digest is enough: the lock
+/// may have none for it, or another one.
+pub(crate) fn inspect_last_hooks<'a>(
+    request: &DeployRequest,
+    service: &ServiceName,
+    pins: &Pins,
+    hooks: impl Iterator<Item = (&'a ObjectId, &'a Map<String, Value>)>,
+) -> Inspection {
+    let mut inspection = Inspection::default();
+    let rule = NamespaceRule { foreign: ForeignNamespace::Refuse, ..request.namespace_rule.clone() };
+    for (id, object) in hooks {
+        inspection.violations.extend(reach(request, &rule, id, object));
+        inspection.violations.extend(reserved::violations(request, id, object));
+        for image in pin_images(&mut object.clone(), None, pins) {
+            if image.before.parse::<ImageReference>().is_ok_and(|found| found.digest.is_some()) {
+                continue;
+            }
+            let found = format!("`{}` of {id} is `{}`", image.place, escaped(&image.before));
+            let reason = match &image.verdict {
+                ImageVerdict::Pinned => continue,
+                ImageVerdict::NotAnImage => {
+                    let message = format!("{found}, which is not an image reference");
+                    inspection.violations.push((ProblemKind::Image, message));
+                    continue;
+                }
+                ImageVerdict::Unpinned(reason) => *reason,
+                ImageVerdict::Locked(_) | ImageVerdict::Ambiguous(_) => UnpinnedReason::LockedElsewhere,
+            };
+            if request.unpinned_images == UnpinnedImageRule::Refuse || reason == UnpinnedReason::LockedElsewhere {
+                let message = format!("{found}, which is not written with a digest");
+                inspection.violations.push((ProblemKind::UnpinnedImage, message));
+            }
+            inspection.unpinned.insert(image.unpinned(reason, service, service.as_str(), id));
+        }
     }
     inspection
 }
