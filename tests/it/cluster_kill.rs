@@ -57,11 +57,12 @@ fn arm(staging: &ClusterShop<'_>, kill: Kill) {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// The command lines of the helm processes that work in a namespace.
+/// The command lines of the helm processes that work in a namespace; their guards, which have the same words, are none.
 pub(crate) fn helms(namespace: &str) -> Vec<String> {
     let of_process = |entry: std::io::Result<fs::DirEntry>| {
         let words = fs::read_to_string(entry.ok()?.path().join("cmdline")).ok()?.replace('\0', " ");
-        (words.contains("helm") && words.contains(&format!("--namespace {namespace} "))).then_some(words)
+        let is_helm = words.contains("helm") && words.contains(&format!("--namespace {namespace} "));
+        (is_helm && !words.starts_with("/proc/self/exe ")).then_some(words)
     };
     fs::read_dir("/proc").unwrap().filter_map(of_process).collect()
 }
