@@ -298,7 +298,7 @@ fn p17_f22_the_next_suite_begins_once_the_pod_of_the_last_one_has_ended() {
     // It has thirty seconds, and is named as long as the run can wait.
     let pods = json_of_suites(&staging, &["get", "pods"]);
     let pod = pods["items"][0]["metadata"]["name"].as_str().unwrap_or_default();
-    let told = format!("Pod {}/{pod} is left: it has not gone within 15 s", staging.namespace);
+    let told = format!("Pod/{pod} is left: it has not gone within 15 s");
     assert!(late.text().contains(&told), "`{told}` is not in:\n{}", late.text());
     let ends = pods["items"][0]["metadata"]["deletionTimestamp"].as_str().unwrap();
 

@@ -76,7 +76,7 @@ fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
     let failed = run.wait().expect_code(21);
     tells(
         &failed,
-        &["shop-cart: Widget ", "condition Healthy is False and has to be True", "condition: Widget ", "Full"],
+        &["shop-cart: Widget/", "condition Healthy is False and has to be True", "condition: Widget/", "Full"],
     );
     healthy("True");
     // A controller makes a Job once it has seen the objects, of whichever run they are.
@@ -104,9 +104,9 @@ fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
     run.wait_for("writing ");
     makes_job(&staging, cluster, "fifth", "sleep 2; echo the schema is older than 7; exit 5");
     let failed = run.wait().expect_code(21);
-    tells(&failed, &["shop-cart: Job ", "job: Job ", "the schema is older than 7", "exit code 5"]);
+    tells(&failed, &["shop-cart: Job/", "job: Job/", "the schema is older than 7", "exit code 5"]);
     let failed = staging.ends("run staging", 21);
-    tells(&failed, &["shop-cart: Job ", "the schema is older than 7"]);
+    tells(&failed, &["shop-cart: Job/", "the schema is older than 7"]);
     // Its controller tries again.
     makes_job(&staging, cluster, "fifth-again", "echo done");
     staging.ends("run staging", 0);

@@ -39,7 +39,7 @@ fn the_demo_on_a_cluster_proves_breaks_and_goes_back_and_leaves_nothing_there() 
     let runs = output("run staging");
     let codes: Vec<i64> = runs.iter().map(|(code, _)| *code).collect();
     assert_eq!(codes, [0, 0, 21], "{runs:?}");
-    for told in ["demo-web: Deployment ", "crash: Pod ", "exit code 3", "the price list has no column `currency`"] {
+    for told in ["demo-web: Deployment/", "crash: Pod/", "exit code 3", "the price list has no column `currency`"] {
         assert!(runs[2].1.contains(told), "`{told}` is not in:\n{}", runs[2].1);
     }
     assert_eq!(output("verify staging").len(), 2);

@@ -64,7 +64,7 @@ fn b22_a_registry_that_is_away_ends_no_wait_and_the_same_run_goes_on_once_it_is_
     node.start_registry(cluster);
     assert!(has_asked, "the kubelet has asked in vain");
     let gave_up = gave_up.expect_code(21);
-    tells(&gave_up, &["it was not ready when the deadline passed", "pull-temporary: Pod ", "connection refused"]);
+    tells(&gave_up, &["it was not ready when the deadline passed", "pull-temporary: Pod/", "connection refused"]);
     tells(&gave_up, &["the node did not get the image this time: run the same command again"]);
     goes_on.wait().expect_code(0);
     hasty.ends("run staging", 0);
@@ -196,7 +196,7 @@ fn w4_an_evicted_pod_is_replaced_and_one_after_another_is_named_as_that() {
         waiting.join().unwrap()
     });
     let failed = failed.expect_code(21);
-    tells(&failed, &["it was not ready when the deadline passed", "evicted: Pod ", "low on resource: memory"]);
+    tells(&failed, &["it was not ready when the deadline passed", "evicted: Pod/", "low on resource: memory"]);
     tells(&failed, &["the node had no room for it"]);
     assert!(!failed.stderr().contains("crash:"), "{}", failed.text());
 }
@@ -261,7 +261,7 @@ fn b24_a_newer_release_ends_the_wait_for_one_that_is_failing_and_not_for_one_tha
     failing.wait_for("writing ");
     staging.merge(4, SERVES);
     let ended = failing.wait().expect_code(21);
-    tells(&ended, &["superseded by commit ", "scheduling: Pod ", "`orchestrator run` deploys it"]);
+    tells(&ended, &["superseded by commit ", "scheduling: Pod/", "`orchestrator run` deploys it"]);
     assert!(begin.elapsed() < Duration::from_secs(80), "{:?}: {}", begin.elapsed(), ended.text());
     // Nothing holds the environment.
     staging.ends("run staging", 0);

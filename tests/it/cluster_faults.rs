@@ -202,8 +202,8 @@ impl Outcome {
 fn b21_an_image_that_the_registry_does_not_have_ends_the_wait() {
     let Some(missing) = outcome("missing") else { return };
     missing.tells(&[
-        "shop-cart: Deployment ",
-        "pull-missing: Pod ",
+        "shop-cart: Deployment/",
+        "pull-missing: Pod/",
         "container sidecar: ",
         "not found",
         "imagePullSecrets",
@@ -215,7 +215,7 @@ fn b21_an_image_that_the_registry_does_not_have_ends_the_wait() {
 #[test]
 fn b21_b25_what_needs_more_memory_than_its_limit_is_told_from_a_crash() {
     let Some(memory) = outcome("memory") else { return };
-    memory.tells(&["out-of-memory: Pod ", "OOMKilled", "exit code 137", "resources.limits.memory"]);
+    memory.tells(&["out-of-memory: Pod/", "OOMKilled", "exit code 137", "resources.limits.memory"]);
     memory.is_early();
 }
 
@@ -224,7 +224,7 @@ fn b17_b24_a_controller_that_gives_up_ends_the_wait() {
     let Some(stuck) = outcome("stuck") else { return };
     stuck.tells(&[
         "ProgressDeadlineExceeded: ",
-        "probe: Pod ",
+        "probe: Pod/",
         "connection refused",
         "path, port and delays of the probe",
     ]);
@@ -237,7 +237,7 @@ fn b25_a_probe_that_fails_until_the_deadline_has_its_class() {
     let Some(probe) = outcome("probe") else { return };
     probe.tells(&[
         "it was not ready when the deadline passed",
-        "probe: Pod ",
+        "probe: Pod/",
         "connection refused",
         "delays of the probe",
     ]);
@@ -246,7 +246,7 @@ fn b25_a_probe_that_fails_until_the_deadline_has_its_class() {
 #[test]
 fn b18_a_job_that_fails_ends_the_wait_with_its_log() {
     let Some(job) = outcome("job") else { return };
-    job.tells(&["shop-cart: Job ", "job: Job ", "BackoffLimitExceeded", "exit code 5", "the schema is older than 7"]);
+    job.tells(&["shop-cart: Job/", "job: Job/", "BackoffLimitExceeded", "exit code 5", "the schema is older than 7"]);
     job.tells(&["the log of its pod says why"]);
     job.is_early();
 }
@@ -254,7 +254,7 @@ fn b18_a_job_that_fails_ends_the_wait_with_its_log() {
 #[test]
 fn b23_a_container_may_be_restarted_as_often_as_its_environment_says() {
     let Some(once) = outcome("once") else { return };
-    once.tells(&["crash: Pod ", "exit code 4"]);
+    once.tells(&["crash: Pod/", "exit code 4"]);
     // By default it is two.
     let text = once.finished.text();
     assert!(text.contains(", 0 restarts") || text.contains(", 1 restarts"), "{text}");
@@ -265,7 +265,7 @@ fn b23_a_rollout_about_which_nothing_changes_ends_before_its_deadline() {
     let Some(silent) = outcome("silent") else { return };
     silent.tells(&[
         "it is not ready, and nothing has changed about it for 20s (`tolerance.silence`)",
-        "probe: Pod ",
+        "probe: Pod/",
         "connection refused",
     ]);
     silent.is_early();
@@ -307,7 +307,7 @@ fn b23_a_job_that_prints_nothing_is_no_silence() {
 #[test]
 fn b23_b25_a_pod_that_no_node_takes_ends_the_wait() {
     let Some(scheduling) = outcome("scheduling") else { return };
-    scheduling.tells(&["scheduling: Pod ", "node(s) didn't match", "compare requests, node selectors"]);
+    scheduling.tells(&["scheduling: Pod/", "node(s) didn't match", "compare requests, node selectors"]);
     scheduling.is_early();
 }
 
@@ -321,7 +321,7 @@ fn p16_b25_a_quota_that_lets_no_pod_in_ends_the_wait() {
 #[test]
 fn b25_a_key_that_is_missing_in_a_configuration_ends_the_wait() {
     let Some(config) = outcome("config") else { return };
-    config.tells(&["config: Pod ", "container app: ", "couldn't find key gone", "Secret, ConfigMap, key, command"]);
+    config.tells(&["config: Pod/", "container app: ", "couldn't find key gone", "Secret, ConfigMap, key, command"]);
     config.is_early();
 }
 
@@ -347,13 +347,13 @@ fn b20_b28_everything_that_is_not_ready_is_named_at_the_end() {
     staging.merge(2, SERVES);
     let failed = staging.ends("run staging", 21);
     for told in
-        ["shop-cart: Deployment ", "couldn't find key gone", "shop-web: Deployment ", "crash: Pod ", "exit code 9"]
+        ["shop-cart: Deployment/", "couldn't find key gone", "shop-web: Deployment/", "crash: Pod/", "exit code 9"]
     {
         assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
     // What failed comes after all progress.
     let place = |text: &str| failed.stderr().rfind(text).unwrap_or_else(|| panic!("no `{text}`: {}", failed.text()));
-    assert!(place("writing ") < place("shop-cart: Deployment "), "{}", failed.text());
+    assert!(place("writing ") < place("shop-cart: Deployment/"), "{}", failed.text());
     assert!(failed.stderr().contains("changed: shop-cart, shop-web"), "{}", failed.text());
 }
 

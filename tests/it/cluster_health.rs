@@ -43,14 +43,14 @@ fn p15_a_deployment_without_room_or_without_what_it_names_does_not_begin() {
     let refused = staging.ends("run staging", 1);
     let short = "quota: quota `small` has 0 of `pods` free, the deployment needs 1 more, 1 missing: shop-cart 1; raise it to 1, \
                  ask for less";
-    let missing = format!("Deployment {namespace}/shop-cart needs Secret {namespace}/login, which does not exist");
-    assert!(refused.text().contains(short) && refused.text().contains(&missing), "{}", refused.text());
+    let missing = "Deployment/shop-cart needs Secret/login, which does not exist";
+    assert!(refused.text().contains(short) && refused.text().contains(missing), "{}", refused.text());
     assert_eq!(staging.revisions(), 0, "nothing was changed");
     let last = staging.shop.records().pop().unwrap().predicate;
     assert_eq!((&last["step"], &last["result"]), (&"health".into(), &"failed".into()));
 
     let found = checks(&staging, 1);
-    assert!(detail(&found, "references", "unhealthy").contains(&missing));
+    assert!(detail(&found, "references", "unhealthy").contains(missing));
     detail(&found, "quota", "unhealthy");
     detail(&found, "permissions", "healthy");
 

@@ -97,7 +97,7 @@ fn b30_a_plan_names_every_field_that_changes_and_shows_markers_of_secrets() {
     let saved = std::fs::read_to_string(&file).unwrap();
     assert!(!saved.contains(LOGIN) && saved.contains("(secret ") && saved.contains("hmac-sha256:"), "{saved}");
     let moved = staging.ends_in(&variables("A=1\nB=3", "login-3"), &deploy, 20);
-    for told in ["shop-cart: Secret ", "was planned, and is not planned any more", "plan staging --save"] {
+    for told in ["shop-cart: Secret/", "was planned, and is not planned any more", "plan staging --save"] {
         assert!(moved.stderr().contains(told), "`{told}` is not in:\n{}", moved.text());
     }
     staging.ends_in(&variables("A=1\nB=3", LOGIN), &deploy, 0);
@@ -179,7 +179,7 @@ fn b32_what_was_planned_is_deployed_or_nothing_is() {
     staging.ends(&save, 0);
     // Another wrote a field that the plan leaves as it is.
     patch(1);
-    refuses(&["Deployment.apps", "was changed in the cluster", "resourceVersion"]);
+    refuses(&["Deployment/", "was changed in the cluster", "resourceVersion"]);
     patch(0);
     // Another helm would render it.
     let tools = staging.shop.join("tools/helm");

@@ -101,7 +101,7 @@ data:
     // One that is damaged is named with the way out, and is no reason for an error.
     let inventory = "configmap/orchestrator-inventory-shop-cart";
     staging.kubectl(&["patch", inventory, "--type=merge", r#"--patch={"data":{"objects":"x"}}"#]);
-    let damaged = "ConfigMap `orchestrator-inventory-shop-cart`, which lists its objects, cannot be read";
+    let damaged = "ConfigMap/orchestrator-inventory-shop-cart, which lists its objects, cannot be read";
     assert!(staging.ends("verify staging", 1).text().contains(damaged));
     let refused = staging.ends("deploy staging --again", 20);
     assert!(refused.text().contains(damaged) && refused.text().contains("delete the ConfigMap"), "{}", refused.text());

@@ -139,8 +139,8 @@ fn w1_a_claim_that_binds_with_its_first_pod_is_not_waited_for_before_there_is_on
     staging.commit_files(WEB, 3, SERVES, &[("claims/app.yaml", &more)]);
     staging.shop.merge_dev();
     let failed = staging.ends("run staging --deadline 20s", 21);
-    let told = format!("PersistentVolumeClaim {namespace}/more");
-    assert!(failed.stderr().contains(&told) && !failed.stderr().contains("/data: "), "{}", failed.text());
+    let told = "PersistentVolumeClaim/more";
+    assert!(failed.stderr().contains(told) && !failed.stderr().contains("/data: "), "{}", failed.text());
     assert_eq!(staging.kubectl(&["get", "persistentvolumeclaim/more", phase]), "Pending");
 }
 
@@ -174,7 +174,7 @@ fn q1_pods_that_are_ending_hold_their_quota_before_and_while_a_version_is_waited
     let failed = staging.ends("run staging --deadline 40s", 21);
     let told = "quota: quota `memory` has 0 of `requests.memory` free, the deployment needs 75Mi more";
     assert!(failed.stderr().contains(told), "{}", failed.text());
-    let cause = failed.stderr().lines().find(|line| line.trim_start().starts_with("quota: Deployment "));
+    let cause = failed.stderr().lines().find(|line| line.trim_start().starts_with("quota: Deployment/"));
     assert!(cause.is_some_and(|line| line.contains("exceeded quota")), "{}", failed.text());
     assert!(!failed.stderr().contains("crash: "), "{}", failed.text());
     staging.kubectl(&["delete", "deployment", "shop-cart", "--cascade=foreground", "--wait=false"]);

@@ -101,8 +101,8 @@ fn p16_b21_b28_a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_g
     staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
     let failed = staging.ends("run staging --on-failure rollback", 21);
     for told in [
-        "shop-cart: Deployment ",
-        "crash: Pod ",
+        "shop-cart: Deployment/",
+        "crash: Pod/",
         "container app: ",
         "exit code 3",
         "log:",
@@ -129,7 +129,7 @@ fn b28_a_hook_that_fails_shows_its_log_and_what_ran_goes_on() {
     staging.shop.service("shop-cart").write("chart/templates/migrate.yaml", migration);
     staging.merge(3, SERVES);
     let failed = staging.ends("run staging", 21);
-    for told in ["shop-cart: Job ", "hook: ", "the schema is older than 7", "changed: shop-cart"] {
+    for told in ["shop-cart: Job/", "hook: ", "the schema is older than 7", "changed: shop-cart"] {
         assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
     assert_eq!(staging.running(), [first]);

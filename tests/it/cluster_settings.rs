@@ -122,7 +122,7 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
     let kept = staging.get(&["configmap", &three.config, "--output=json"]);
     cluster.kubectl(&["delete", "configmap", &three.config, "--namespace", &staging.namespace]);
     let gone = staging.ends_in(&variables("A=3", "login-3"), "rollback staging --reason \"carts are empty\"", 12);
-    assert!(gone.stderr().contains(&format!("ConfigMap `{}` of `shop-cart` is gone", three.config)), "{}", gone.text());
+    assert!(gone.stderr().contains(&format!("ConfigMap/{} of `shop-cart` is gone", three.config)), "{}", gone.text());
     assert_eq!(staging.seen(), four);
     cluster.apply(&kept);
     staging.ends_in(&variables("A=3", "login-3"), "rollback staging --reason \"carts are empty\"", 0);

@@ -219,7 +219,8 @@ impl Connection {
             return Ok(resource.clone());
         }
         let discovery = self.refresh_discovery().await?;
-        let unknown = || ClusterError::new(format!("{} ({})", kind, kind.api_version()), ClusterErrorKind::UnknownKind);
+        let unknown =
+            || ClusterError::new(format!("{} ({})", kind.kind, kind.api_version()), ClusterErrorKind::UnknownKind);
         discovery.resource(kind).cloned().ok_or_else(unknown)
     }
 

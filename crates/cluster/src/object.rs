@@ -33,11 +33,12 @@ impl Kind {
     }
 }
 
-/// `Deployment.apps`, or the kind alone in the core group.
+/// `Deployment`; with its group where that is none of Kubernetes itself: `Certificate.cert-manager.io`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.kind)?;
-        if self.group.is_empty() { Ok(()) } else { write!(f, ".{}", self.group) }
+        let is_of_kubernetes = !self.group.contains('.') || self.group.ends_with(".k8s.io");
+        if is_of_kubernetes { Ok(()) } else { write!(f, ".{}", self.group) }
     }
 }
 
@@ -71,13 +72,10 @@ impl ObjectKey {
     }
 }
 
-/// `Deployment shop/cart`; the group is left out.
+/// `Deployment/cart`, as the configuration and `kubectl` take it; group and namespace are left out.
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.namespace {
-            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind.kind, self.name),
-            None => write!(f, "{} {}", self.kind.kind, self.name),
-        }
+        write!(f, "{}/{}", self.kind.kind, self.name)
     }
 }
 

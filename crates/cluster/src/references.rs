@@ -36,7 +36,7 @@ pub struct MissingReference {
     pub keys: BTreeSet<String>,
 }
 
-/// ``Deployment shop/cart needs Secret shop/login, which has no key `password` ``.
+/// ``Deployment/cart needs Secret/login, which has no key `password` ``.
 impl fmt::Display for MissingReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} needs {}, which ", self.reference.by, self.reference.target)?;

@@ -91,7 +91,7 @@ impl Cause {
     }
 }
 
-/// `crash: Pod shop/cart-5d8-x2, container app: exit code 1`.
+/// `crash: Pod/cart-5d8-x2, container app: exit code 1`.
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.class, self.object)?;

@@ -265,7 +265,7 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
             ));
         }
         ProblemKind::Owner => {
-            "let one of them have the object: without ConfigMap `orchestrator-inventory-SERVICE`, or without the Secrets of the \
+            "let one of them have the object: without ConfigMap/orchestrator-inventory-SERVICE, or without the Secrets of the \
              helm release (`kubectl delete secret -l owner=helm,name=RELEASE`), the object stays and is taken over"
         }
         ProblemKind::Quota => "make room in the quota, or ask for less in the object",

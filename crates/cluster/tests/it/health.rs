@@ -254,7 +254,7 @@ async fn a_real_cluster_says_what_is_wrong_with_it() {
 
     let report = admin.missing_references(std::slice::from_ref(&cart)).await.unwrap();
     let missing = wrong(&references_health(&report));
-    assert_eq!(missing, format!("Deployment {shop}/cart needs Secret {shop}/login, which does not exist"));
+    assert_eq!(missing, "Deployment/cart needs Secret/login, which does not exist");
     cluster.kubectl(&["create", "secret", "generic", "login", "--namespace", &shop]);
     let report = admin.missing_references(std::slice::from_ref(&cart)).await.unwrap();
     assert_eq!(wrong(&references_health(&report)), "");
@@ -302,7 +302,7 @@ async fn b33_every_missing_permission_is_named_with_the_rule_that_gives_it() {
             "the user of the kubeconfig may not get leases `orchestrator-other` in namespace `{shop}`; rule of a Role: {{ \
              apiGroups: [\"coordination.k8s.io\"], resources: [leases], verbs: [get], resourceNames: [orchestrator-other] }}"
         ),
-        "Basket.shop.example (shop.example/v1): the API server does not serve this kind".to_owned(),
+        "Basket (shop.example/v1): the API server does not serve this kind".to_owned(),
     ];
     assert_eq!(said, expected.join("; "));
     assert!(wrong(&admin.permissions_health(&asked).await).starts_with("unknown: Basket"));
@@ -356,9 +356,7 @@ async fn p15_pods_that_no_node_has_room_for_are_counted_before_the_deployment() 
     assert_eq!(wrong(&admin.capacity_health(&shop, &[demand(&small)]).await), "");
     let said = wrong(&admin.capacity_health(&shop, &[demand(&large)]).await);
     assert!(
-        said.starts_with(&format!(
-            "cart: 1 pod of Deployment {shop}/cart finds no room on any node: the most free of `cpu` is"
-        )),
+        said.starts_with("cart: 1 pod of Deployment/cart finds no room on any node: the most free of `cpu` is"),
         "{said}"
     );
 }

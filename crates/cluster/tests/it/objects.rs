@@ -29,8 +29,10 @@ fn identity_does_not_depend_on_the_version_of_the_api() {
     );
     assert!(!key("apps/v1", "Deployment").is_same_object(&key("extensions/v1beta1", "Deployment")));
     assert!(!key("v1", "Secret").is_same_object(&ObjectKey::of_cluster(Kind::new("v1", "Secret"), "cart")));
-    assert_eq!(key("v1", "Secret").to_string(), "Secret shop/cart");
-    assert_eq!(Kind::new("apps/v1", "Deployment").to_string(), "Deployment.apps");
+    assert_eq!(key("v1", "Secret").to_string(), "Secret/cart");
+    assert_eq!(Kind::new("apps/v1", "Deployment").to_string(), "Deployment");
+    assert_eq!(Kind::new("networking.k8s.io/v1", "Ingress").to_string(), "Ingress");
+    assert_eq!(Kind::new("cert-manager.io/v1", "Certificate").to_string(), "Certificate.cert-manager.io");
     assert_eq!(Kind::new("v1", "Pod").api_version(), "v1");
 }
 

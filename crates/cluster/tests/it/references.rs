@@ -40,19 +40,19 @@ fn everything_that_a_pod_needs_is_found_in_every_kind_that_makes_pods() {
         ],
     });
     let expected = [
-        "ConfigMap shop/c1 [k]",
-        "ConfigMap shop/c2 []",
-        "ConfigMap shop/c3 []",
-        "ConfigMap shop/c4 []",
-        "PersistentVolumeClaim shop/data []",
-        "Secret shop/pull []",
-        "Secret shop/s1 [k1 k2]",
-        "Secret shop/s2 []",
-        "Secret shop/s3 [tls.crt]",
-        "Secret shop/s4 []",
-        "ServiceAccount shop/runner []",
-        "RuntimeClass kata []",
-        "PriorityClass high []",
+        "ConfigMap/c1 [k]",
+        "ConfigMap/c2 []",
+        "ConfigMap/c3 []",
+        "ConfigMap/c4 []",
+        "PersistentVolumeClaim/data []",
+        "Secret/pull []",
+        "Secret/s1 [k1 k2]",
+        "Secret/s2 []",
+        "Secret/s3 [tls.crt]",
+        "Secret/s4 []",
+        "ServiceAccount/runner []",
+        "RuntimeClass/kata []",
+        "PriorityClass/high []",
     ];
     let template = json!({ "template": { "spec": spec } });
     for (kind, version, fields) in [
@@ -70,7 +70,7 @@ fn everything_that_a_pod_needs_is_found_in_every_kind_that_makes_pods() {
 #[test]
 fn classes_are_found_and_what_the_cluster_has_by_itself_is_not_asked_for() {
     let claim = json!({ "spec": { "storageClassName": "fast" } });
-    assert_eq!(named("PersistentVolumeClaim", "v1", &claim), ["StorageClass fast []"]);
+    assert_eq!(named("PersistentVolumeClaim", "v1", &claim), ["StorageClass/fast []"]);
     let bound = json!({ "spec": { "storageClassName": "fast", "volumeName": "v" } });
     assert!(named("PersistentVolumeClaim", "v1", &bound).is_empty());
     let set = json!({ "spec": {
@@ -80,10 +80,10 @@ fn classes_are_found_and_what_the_cluster_has_by_itself_is_not_asked_for() {
             "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }],
         } },
     } });
-    assert_eq!(named("StatefulSet", "apps/v1", &set), ["StorageClass slow []"]);
+    assert_eq!(named("StatefulSet", "apps/v1", &set), ["StorageClass/slow []"]);
     let account = json!({ "imagePullSecrets": [{ "name": "pull" }] });
-    assert_eq!(named("ServiceAccount", "v1", &account), ["Secret shop/pull []"]);
+    assert_eq!(named("ServiceAccount", "v1", &account), ["Secret/pull []"]);
     let ingress = json!({ "spec": { "ingressClassName": "nginx", "tls": [{ "secretName": "made-by-a-controller" }] } });
-    assert_eq!(named("Ingress", "networking.k8s.io/v1", &ingress), ["IngressClass nginx []"]);
+    assert_eq!(named("Ingress", "networking.k8s.io/v1", &ingress), ["IngressClass/nginx []"]);
     assert!(named("ConfigMap", "v1", &json!({ "data": { "secretName": "no" } })).is_empty());
 }

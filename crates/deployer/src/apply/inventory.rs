@@ -91,7 +91,7 @@ impl Inventory {
             Ok(entries) => (entries, None),
             Err(error) => {
                 let name = escaped(&stored.key().name);
-                (Vec::new(), Some(format!("ConfigMap `{name}`, which lists its objects, cannot be read: {error}")))
+                (Vec::new(), Some(format!("ConfigMap/{name}, which lists its objects, cannot be read: {error}")))
             }
         };
         Some((service, Self { entries, damage, stored: Some(stored) }))
@@ -131,7 +131,7 @@ impl Inventory {
         };
         let written = written.map_err(|error| match error.kind() {
             ClusterErrorKind::Conflict { .. } => DeployError::Moved {
-                subject: format!("ConfigMap `{}`", inventory_name(service)),
+                subject: format!("ConfigMap/{}", inventory_name(service)),
                 expected: self.stored.as_ref().and_then(Object::resource_version).map(str::to_owned),
                 actual: None,
             },
@@ -344,6 +344,6 @@ mod tests {
         let (service, inventory) = stored("orchestrator-inventory-shop-gone", "[]").unwrap();
         assert_eq!((service.as_str(), inventory.damage), ("shop-gone", None));
         let (_, damaged) = stored("orchestrator-inventory-shop-gone", "x").unwrap();
-        assert!(damaged.damage.unwrap().starts_with("ConfigMap `orchestrator-inventory-shop-gone`"));
+        assert!(damaged.damage.unwrap().starts_with("ConfigMap/orchestrator-inventory-shop-gone"));
     }
 }

@@ -156,6 +156,7 @@ impl Plan {
         let short = escaped(&format!("{}/{}", name.kind.kind, name.name));
         let changes = self.services.iter().filter(|changes| changes.service == *service);
         let change = changes.flat_map(|changes| &changes.objects).find(|change| change.object == short);
+        let group = if name.kind.group.is_empty() { String::new() } else { format!(".{}", name.kind.group) };
         let place = name.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
         // What goes is planned as it was found.
         let found = match part {
@@ -170,7 +171,7 @@ impl Plan {
         });
         Ok(BoundObject {
             service: service.clone(),
-            object: format!("{} {place}{}", name.kind, name.name),
+            object: format!("{}{group} {place}{}", name.kind.kind, name.name),
             part: *part,
             wanted: digest(wanted, key)?,
             live: live.transpose()?,
@@ -213,7 +214,7 @@ impl PlanBinding {
         for name in names {
             let object = |found: &BoundObject, message: String| Moved {
                 service: Some(found.service.clone()),
-                message: format!("{} {message}", escaped(&found.object)),
+                message: format!("{} {message}", escaped(&short(&found.object))),
             };
             let (before, after) = (before.get(name).copied(), after.get(name).copied());
             if is_same && now.is_done(before, after) {
@@ -242,6 +243,14 @@ impl PlanBinding {
         }
         moved
     }
+}
+
+/// `Deployment/cart` of `Deployment.apps shop/cart`.
+fn short(object: &str) -> String {
+    let (kind, name) = object.split_once(' ').unwrap_or(("", object));
+    let kind = kind.split_once('.').map_or(kind, |(kind, _)| kind);
+    let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
+    format!("{kind}/{name}")
 }
 
 fn by_name(objects: &[BoundObject]) -> BTreeMap<(&ServiceName, &str, BatchPart), &BoundObject> {
@@ -355,27 +364,27 @@ mod tests {
         assert_eq!(
             moved(&binding(vec![object("a", "2", "11", 2)])),
             [
-                "`cart`: Deployment.apps shop/a was changed in the cluster: `spec.replicas` was 1, and is 2 (resourceVersion 10 → 11)"
+                "`cart`: Deployment/a was changed in the cluster: `spec.replicas` was 1, and is 2 (resourceVersion 10 → 11)"
             ]
         );
         assert_eq!(
             moved(&binding(vec![object("a", "2", "11", 1)])),
-            ["`cart`: Deployment.apps shop/a was changed in the cluster, in a field that the plan leaves as it is \
+            ["`cart`: Deployment/a was changed in the cluster, in a field that the plan leaves as it is \
               (resourceVersion 10 → 11)"]
         );
         let gone = BoundObject { live: None, ..object("a", "1", "10", 1) };
-        assert_eq!(moved(&binding(vec![gone])), ["`cart`: Deployment.apps shop/a is gone from the cluster"]);
+        assert_eq!(moved(&binding(vec![gone])), ["`cart`: Deployment/a is gone from the cluster"]);
         assert_eq!(
             moved(&binding(vec![object("b", "1", "10", 1)])),
             [
-                "`cart`: Deployment.apps shop/a was planned, and is not planned any more",
-                "`cart`: Deployment.apps shop/b was not planned, and would be now"
+                "`cart`: Deployment/a was planned, and is not planned any more",
+                "`cart`: Deployment/b was not planned, and would be now"
             ]
         );
         let rendered = BoundObject { wanted: "other".to_owned(), ..object("a", "1", "10", 1) };
         assert_eq!(
             moved(&binding(vec![rendered])),
-            ["`cart`: Deployment.apps shop/a is rendered to something else than when it was planned"]
+            ["`cart`: Deployment/a is rendered to something else than when it was planned"]
         );
         let same = || vec![object("a", "1", "10", 1)];
         assert_eq!(

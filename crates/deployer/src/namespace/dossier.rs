@@ -51,7 +51,7 @@ pub struct Dossier {
 pub struct Failure {
     /// The service that it belongs to.
     pub service: ServiceName,
-    /// The object, such as `Deployment shop/cart`.
+    /// The object, such as `Deployment/cart`.
     pub object: String,
     /// What is the case, one sentence.
     pub state: String,

@@ -275,7 +275,7 @@ impl EnvironmentNamespace {
         }
         if state.is_history_damaged {
             let message = format!(
-                "the `history` of Secret `orchestrator-state` in {} is missing or damaged: it is not known which settings \
+                "the `history` of Secret/orchestrator-state in {} is missing or damaged: it is not known which settings \
                  were deployed",
                 self.subject()
             );
@@ -328,7 +328,7 @@ impl Drop for EndsOnDrop {
 fn fresh_key() -> Result<StateKey, DeployError> {
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| DeployError::Failed {
-        subject: "Secret `orchestrator-state`".to_owned(),
+        subject: "Secret/orchestrator-state".to_owned(),
         action: "make its key".to_owned(),
         class: lock_model::ErrorClass::Storage,
         source: error.to_string().into(),

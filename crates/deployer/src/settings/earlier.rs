@@ -21,18 +21,18 @@ pub(super) async fn configuration_of(
     let gone = |subject: String, reason: String| DeployError::ConfigurationGone { subject, reason };
     let of_release = |reason: String| gone(format!("the configuration that `{service}` had in the release"), reason);
     let Some(state) = state else {
-        return Err(of_release(format!("is not known: Secret `orchestrator-state` is not in namespace `{namespace}`")));
+        return Err(of_release(format!("is not known: Secret/orchestrator-state is not in namespace `{namespace}`")));
     };
     if state.is_history_damaged {
         let reason = format!(
-            "is not known: the `history` of Secret `orchestrator-state` in namespace `{namespace}` is missing or damaged"
+            "is not known: the `history` of Secret/orchestrator-state in namespace `{namespace}` is missing or damaged"
         );
         return Err(of_release(reason));
     }
     let name = name_in(&state.history, release, service).map_err(of_release)?;
     stored(connection, namespace, &state.key, service, name).await?.map_err(|reason| {
         gone(
-            format!("ConfigMap `{}` of `{service}`", escaped(name)),
+            format!("ConfigMap/{} of `{service}`", escaped(name)),
             format!("{reason}, and the release was deployed with it"),
         )
     })

@@ -179,7 +179,7 @@ mod tests {
             (WaitEnd::Ready, complete(), Some(pod(b"other", &exit(0), &none)), Verdict::Unknown, "pod u1 ran"),
             (WaitEnd::Ready, complete(), None, Verdict::Unknown, "did not run to its end"),
             (WaitEnd::Failed, broken(), Some(pod(b"image", &exit(0), &none)), Verdict::Unknown, "did not complete"),
-            (WaitEnd::Failed, failed("not found"), None, Verdict::Unknown, "pull-missing: Pod shop/suite-1: not found"),
+            (WaitEnd::Failed, failed("not found"), None, Verdict::Unknown, "pull-missing: Pod/suite-1: not found"),
             (
                 WaitEnd::Failed,
                 broken(),
