@@ -399,63 +399,52 @@ fn every_value_says_where_it_comes_from() {
     let config = load(LAYERS);
     let shown = config.show(Some(&environment("production"))).unwrap();
     insta::assert_snapshot!(shown.to_yaml(ShowOrigin::Shown), @r#"
-    mode: shared                     # orchestrator.yaml:9:9
+    # beside a value: its line of orchestrator.yaml, if another than the one above
+    mode: shared                     # 9
     target:
-      kind: render                   # orchestrator.yaml:10:19
-      branch: deploy/production      # orchestrator.yaml:29:23
-      source: "ops/{short}"          # orchestrator.yaml:29:50
+      kind: render                   # 10
+      branch: deploy/production      # 29
+      source: "ops/{short}"
     deploy:
-    - "**"                           # orchestrator.yaml:11:12
-    namespace: shop                  # orchestrator.yaml:28:16
+    - "**"                           # 11
+    namespace: shop                  # 28
     url:
-      value: "https://shop.example"  # orchestrator.yaml:13:17
+      value: "https://shop.example"  # 13
     health:
       probes:
         gateway:
-          kind: http                 # orchestrator.yaml:16:24
-          url: "{url}/healthz"       # orchestrator.yaml:16:35
-          severity: block            # orchestrator.yaml:30:58
-          status: 204                # orchestrator.yaml:30:73
-          deadline: 1m30s            # orchestrator.yaml:30:88
-          retries: 0                 # default
-      dependencies: {}               # default
-      checks:
-        api: block                   # default
-        namespace: block             # default
-        permissions: block           # default
-        references: block            # default
-        quota: block                 # default
-        replicas: warn               # default
-        nodes: warn                  # default
-        capacity: warn               # default
-        certificate: warn            # default
-        clock: warn                  # default
-        ready-nodes: 100             # default
-        deadline: 30s                # default
+          kind: http                 # 16
+          url: "{url}/healthz"
+          severity: block            # 30
+          status: 204
+          deadline: 1m30s
     requires:
       approvals:
-        exclude: []                  # orchestrator.yaml:18:37
-        count: 2                     # orchestrator.yaml:31:57
-      proven-in: staging             # orchestrator.yaml:31:28
-      proof: stored                  # default
+        exclude: []                  # 18
+        count: 2                     # 31
+      proven-in: staging
     release:
-      tag: "{mode}-{id8}"            # orchestrator.yaml:19:19
-    not-deployed: {}                 # default
-    unpinned-images: {}              # default
-    namespaces:
-      allow: []                      # default
-      rewrite: false                 # default
-    suites: []                       # default
-    config: []                       # default
-    secret: []                       # default
-    migrations: []                   # default
-    ready: {}                        # default
-    tolerance:
-      restarts: 2                    # default
-      room: 90s                      # default
-    removed: keep                    # default
-    waves: []                        # default
-    branch: production               # default
+      tag: "{mode}-{id8}"            # 19
+    # defaults:
+    #   health.probes.gateway.retries: 0
+    #   health.checks.api: block
+    #   health.checks.namespace: block
+    #   health.checks.permissions: block
+    #   health.checks.references: block
+    #   health.checks.quota: block
+    #   health.checks.replicas: warn
+    #   health.checks.nodes: warn
+    #   health.checks.capacity: warn
+    #   health.checks.certificate: warn
+    #   health.checks.clock: warn
+    #   health.checks.ready-nodes: 100
+    #   health.checks.deadline: 30s
+    #   requires.proof: stored
+    #   namespaces.rewrite: false
+    #   tolerance.restarts: 2
+    #   tolerance.room: 90s
+    #   removed: keep
+    #   branch: production
     "#);
     assert!(config.show(Some(&environment("nowhere"))).is_none());
     let json = shown.to_json(ShowOrigin::Shown);
