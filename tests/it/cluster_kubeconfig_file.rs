@@ -11,6 +11,13 @@ use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE};
 const LOGIN_PROGRAM: &str =
     "exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/touch, args: [CANARY]}, ";
 
+/// Where a value begins: `orchestrator.yaml:12:25`.
+fn place_of(configuration: &str, value: &str) -> String {
+    let found = configuration.lines().enumerate().find_map(|(line, text)| Some((line, text.find(value)?)));
+    let (line, column) = found.unwrap_or_else(|| panic!("{value} is not in {configuration}"));
+    format!("orchestrator.yaml:{}:{}", line + 1, column + 1)
+}
+
 #[test]
 fn t23_a_kubeconfig_of_the_machine_deploys_where_no_other_user_can_read_it() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
@@ -26,11 +33,18 @@ fn t23_a_kubeconfig_of_the_machine_deploys_where_no_other_user_can_read_it() {
     let ends = |line: &str, code: i32| staging.ends_with("no kubeconfig", line, code);
 
     let missing = ends("run staging", 11);
-    let told = "~/.kube/shop: does not exist, and is read by environments.staging.kubeconfig";
-    assert!(missing.stderr().contains(told), "{missing}");
+    // It is read from the commit that `dev` was merged to.
+    let place = place_of(&clone.read("HEAD", "orchestrator.yaml").unwrap(), "~/.kube/shop");
+    let told = format!("~/.kube/shop: does not exist, and is read by environments.staging.kubeconfig ({place})");
+    assert!(missing.stderr().contains(&told), "{missing}");
     ends("lock commit staging", 0);
     let plan = ends("plan staging", 11);
-    assert!(plan.stderr().contains("the kubeconfig of `staging` in `~/.kube/shop` is missing"), "{plan}");
+    let told = format!("the kubeconfig of `staging` in `~/.kube/shop` ({place}) is missing: there is no such file");
+    assert!(plan.stderr().contains(&told), "{plan}");
+    let health = ends("health staging", 11);
+    assert!(health.stderr().contains(&told), "{health}");
+    let deploy = ends("deploy staging", 11);
+    assert!(deploy.stderr().contains(&place), "{deploy}");
 
     let folder = staging.shop.join("home/.kube");
     fs::create_dir(&folder).unwrap();

@@ -1,6 +1,6 @@
 //! The configuration against a tree of the superproject: files that it names, patterns, and rules that nothing can meet.
 
-use lock_model::TreePath;
+use lock_model::{EnvironmentName, TreePath};
 
 use super::environment::SourceFolder;
 use super::problem::{ConfigErrors, Problem, Problems};
@@ -246,6 +246,13 @@ impl Config {
                 .with_hint(format!("`promote: {{ to: {name} }}` in `environments.{}`", before.name));
         }
         warnings.into_list()
+    }
+
+    /// Where the file says what an environment has below these keys, also where that is in `base`: `orchestrator.yaml:12:5`.
+    /// `None` where it says nothing.
+    pub fn written_at(&self, environment: &EnvironmentName, keys: &[&str]) -> Option<String> {
+        let place = self.environment_node(environment.as_str(), keys)?.origin.place()?;
+        Some(format!("{}:{}:{}", self.source.name, place.line, place.column))
     }
 
     fn environment_node(&self, name: &str, keys: &[&str]) -> Option<&Node> {

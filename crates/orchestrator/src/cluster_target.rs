@@ -39,6 +39,8 @@ pub(crate) struct ClusterPlace {
     pub environment: EnvironmentName,
     pub namespace: ClusterNamespace,
     pub encoding: KubeconfigEncoding,
+    /// Where the configuration says that, `orchestrator.yaml:12:25`; a default stands nowhere.
+    pub configured_at: Option<String>,
     /// The superproject's address: a namespace is marked with it.
     pub repository: String,
     /// When objects are ready, and when they are not waited for any longer.
@@ -52,6 +54,7 @@ impl ClusterPlace {
             environment: environment.name.clone(),
             namespace: environment.cluster_namespace()?,
             encoding: environment.kubeconfig.as_ref()?.encoding,
+            configured_at: kubeconfig_place(config, environment),
             repository: context.address(config).to_string(),
             rules: Rules {
                 required: environment.ready.iter().map(required).collect(),
@@ -258,8 +261,18 @@ impl ClusterPlace {
     }
 
     fn message(&self, what: &str) -> String {
-        format!("the kubeconfig of `{}` in `{}` {what}", self.environment, self.namespace.kubeconfig)
+        let place = self.configured_at.as_ref().map(|place| format!(" ({place})")).unwrap_or_default();
+        format!("the kubeconfig of `{}` in `{}`{place} {what}", self.environment, self.namespace.kubeconfig)
     }
+}
+
+/// Where the configuration names the variable or the file, `orchestrator.yaml:12:25`.
+pub(crate) fn kubeconfig_place(config: &Config, environment: &Environment) -> Option<String> {
+    let key = match environment.kubeconfig.as_ref()?.source {
+        KubeconfigSource::Variable(_) => "env",
+        KubeconfigSource::File(_) => "file",
+    };
+    config.written_at(&environment.name, &["kubeconfig", key])
 }
 
 fn described(holder: &LeaseHolder) -> String {

@@ -13,6 +13,7 @@ use process::Program;
 use qa::HttpSuite;
 
 use super::suites::suite;
+use crate::cluster_target::kubeconfig_place;
 use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -120,7 +121,9 @@ pub(crate) fn needs(
     if probes == Probes::Asked
         && let Some(kubeconfig) = &environment.kubeconfig
     {
-        needs.kubeconfig(kubeconfig, &format!("environments.{}.kubeconfig", environment.name));
+        let place = kubeconfig_place(&revision.config, environment);
+        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+        needs.kubeconfig(kubeconfig, &format!("environments.{}.kubeconfig{place}", environment.name));
     }
     let none = config::Health::default();
     let health = if probes == Probes::Asked { &environment.health } else { &none };
