@@ -43,6 +43,7 @@ mod engine;
 mod environment_policy;
 mod error;
 mod events;
+mod first_environment;
 mod forge_location;
 mod health;
 mod hints;

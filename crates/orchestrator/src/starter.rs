@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use git::CommitFacts;
 use lock_gen::Submodule;
-use lock_model::{CONFIG_FILE, CommitId, TreeId, TreePath};
+use lock_model::{CONFIG_FILE, TreeId, TreePath};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::first_environment;
 use crate::hints;
 use crate::inputs::Inputs;
 use crate::labels::count;
@@ -45,32 +47,61 @@ pub fn init_config<'a>(site: impl Into<Site<'a>>, request: &ConfigInitRequest) -
     let path = top.join(CONFIG_FILE);
     if path.symlink_metadata().is_ok() {
         return Err(Error::new(ErrorKind::Usage, format!("`{CONFIG_FILE}` is there already"))
-            .hint("`orchestrator config check` judges it"));
+            .hint("`orchestrator config check` judges it; to have a new one made, move it away"));
     }
-    let head = workspace.resolve("HEAD")?;
-    let facts = workspace.commit(head.as_str())?.ok_or_else(|| no_submodules(&head))?;
+    let head = workspace.resolve("HEAD").map_err(|error| {
+        if error.kind() == ErrorKind::Repository {
+            Error::new(ErrorKind::Repository, "the superproject has no commit yet").hint(hint_of_submodules(top))
+        } else {
+            error
+        }
+    })?;
+    let no_submodules = || {
+        let message = format!("commit {} has no submodule that can be used", head.short(12));
+        Error::new(ErrorKind::Repository, message).hint(hint_of_submodules(top))
+    };
+    let facts = workspace.commit(head.as_str())?.ok_or_else(no_submodules)?;
     let submodules = submodules(workspace, &facts.tree);
     if submodules.is_empty() {
-        return Err(no_submodules(&head));
+        return Err(no_submodules());
     }
     let yaml = starter(&submodules, request);
     let config = parse_config(CONFIG_FILE, yaml.as_bytes())?;
     let paths: Vec<TreePath> = submodules.iter().map(|submodule| submodule.path.clone()).collect();
     let mut warnings: Vec<String> =
         config.assign_services(&paths).err().map(|error| error.to_string().trim_end().to_owned()).into_iter().collect();
-    if request.repository.is_none() && images_of(&submodules).starts_with(SOME_REGISTRY) {
+    let is_unknown = request.repository.is_none() && images_of(&submodules).starts_with(SOME_REGISTRY);
+    if is_unknown {
         warnings.push(format!(
             "`{SOME_REGISTRY}` stands for your registry, which the submodules' addresses do not tell: write its name in its \
              place"
         ));
     }
     workspace.write_output(&path, yaml.as_bytes())?;
-    Ok(ConfigInitReport { file: CONFIG_FILE.to_owned(), yaml, services: submodules.len(), warnings })
+    let guess = match (&request.repository, request.tags.is_empty()) {
+        _ if is_unknown => Some(format!("write your registry in place of `{SOME_REGISTRY}` in `images.repository`")),
+        (None, true) => {
+            Some("`images` is a guess by where the submodules lie: compare it with what their CI pushes".to_owned())
+        }
+        (None, false) => Some("`images.repository` is a guess by where the submodules lie: look at it".to_owned()),
+        (Some(_), true) => {
+            Some("`images.tags` are the usual ones: compare them with what the CI of the services pushes".to_owned())
+        }
+        (Some(_), false) => None,
+    };
+    let commit = format!("`git add {CONFIG_FILE}`, `git commit`, `orchestrator lock generate`");
+    let next = guess.into_iter().chain([commit]).collect();
+    let environment = first_environment::suggest(top, &submodules);
+    Ok(ConfigInitReport { file: CONFIG_FILE.to_owned(), yaml, services: submodules.len(), next, environment, warnings })
 }
 
-fn no_submodules(commit: &CommitId) -> Error {
-    Error::new(ErrorKind::Repository, format!("commit {} has no submodule that can be used", commit.short(12)))
-        .hint("the services of a superproject are its submodules: `git submodule add URL PATH`, then commit")
+/// What makes a superproject of a repository without submodules.
+fn hint_of_submodules(top: &Path) -> &'static str {
+    if top.join(".gitmodules").symlink_metadata().is_ok() {
+        "`.gitmodules` is there: commit it with its submodules, then run this again"
+    } else {
+        "the services of a superproject are its submodules: `git submodule add URL PATH` for each, then `git commit`"
+    }
 }
 
 /// The error of a commit without a configuration: it lies uncommitted, or this would be one.
@@ -118,7 +149,7 @@ fn starter(submodules: &[Submodule], request: &ConfigInitRequest) -> String {
 }
 
 /// A text as YAML takes it: JSON is YAML.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 

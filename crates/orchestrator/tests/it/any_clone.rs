@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
+use config::Config;
 use lock_model::{LOCK_FILE, Lock};
 use orchestrator::lock::{
     ComposeRequest, LockCheckRequest, LockGenerateRequest, LockMigrateRequest, LockPublishRequest, check_lock,
@@ -231,8 +232,11 @@ async fn a_clone_without_a_configuration_is_offered_the_one_that_fits_it() {
     assert!(hint.ends_with(&written.yaml), "{hint}");
     assert!(written.yaml.lines().count() <= 7, "{}", written.yaml);
     assert_eq!(fs::read_to_string(shop.join("plain/orchestrator.yaml")).unwrap(), written.yaml);
-    let again = init_config(&alone(&shop, "plain"), &ConfigInitRequest::default());
-    assert!(fails(again, ErrorKind::Usage).message().contains("is there already"));
+    assert!(written.next[0].starts_with("write your registry in place of `registry.example.com`"), "{written:?}");
+    assert_eq!(written.next.len(), 2, "{written:?}");
+    let again = fails(init_config(&alone(&shop, "plain"), &ConfigInitRequest::default()), ErrorKind::Usage);
+    assert!(again.message().contains("is there already"));
+    assert!(again.hints()[0].contains("move it away"), "{again:?}");
 
     // It lies there, and is not committed.
     let answer = generate_lock(&alone(&shop, "plain"), &LockGenerateRequest::new("HEAD")).await;
@@ -266,6 +270,65 @@ async fn a_repository_without_submodules_gets_no_configuration() {
     let answer = generate_lock(&alone(&shop, "empty"), &LockGenerateRequest::new("HEAD")).await;
     assert!(fails(answer, ErrorKind::Usage).hints().join("").contains("this commit has none"));
     assert!(!shop.join("empty/orchestrator.yaml").exists());
+
+    // Submodules that are not committed yet are named, also before the first commit.
+    fs::write(shop.join("empty/.gitmodules"), "").unwrap();
+    let error = fails(init_config(&alone(&shop, "empty"), &ConfigInitRequest::default()), ErrorKind::Repository);
+    assert!(error.hints()[0].starts_with("`.gitmodules` is there: commit it"), "{error:?}");
+    git(&shop, ".", &["init", "--quiet", "new"]);
+    let error = fails(init_config(&alone(&shop, "new"), &ConfigInitRequest::default()), ErrorKind::Repository);
+    assert_eq!(error.message(), "the superproject has no commit yet");
+    assert!(error.hints()[0].contains("`git submodule add URL PATH`"), "{error:?}");
+}
+
+/// What the submodules bring is an environment that can be pasted.
+#[tokio::test]
+async fn a_first_configuration_comes_with_an_environment_for_charts_or_manifests() {
+    let shop = shop();
+    clone(&shop, "plain");
+    git(&shop, "plain", &["rm", "--quiet", "orchestrator.yaml"]);
+    git(&shop, "plain", &["commit", "--quiet", "--message", "no configuration yet"]);
+    let site = alone(&shop, "plain");
+    let path = shop.join("plain/orchestrator.yaml");
+    let write = |file: &str| {
+        let file = shop.join("plain").join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "").unwrap();
+    };
+    let suggested = || {
+        let mut request = ConfigInitRequest::default();
+        request.repository = Some("registry.example/shop/{short}".to_owned());
+        request.tags = vec!["main-{sha7}".to_owned()];
+        let written = init_config(&site, &request).unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(written.next.len(), 1, "nothing is guessed: {written:?}");
+        if let Some(environment) = &written.environment {
+            Config::parse("orchestrator.yaml", format!("{}{}", written.yaml, environment.yaml).as_bytes()).unwrap();
+        }
+        written.environment
+    };
+    // What a clone without its submodules has is not known.
+    for path in ["services/shop-cart", "services/shop-web", "ops/shop-dashboards"] {
+        fs::remove_dir_all(shop.join("plain").join(path)).unwrap_or_default();
+    }
+    assert_eq!(suggested(), None);
+
+    write("services/shop-cart/deploy/app.yaml");
+    write("services/shop-web/deploy/app.yaml");
+    let manifests = suggested().unwrap();
+    assert_eq!(manifests.found, "2 of 3 submodules have manifests in `{path}/deploy`");
+    let target = r#"target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}" }"#;
+    assert!(manifests.yaml.contains(target), "{}", manifests.yaml);
+    assert!(manifests.yaml.contains(r#"deploy: ["shop-cart", "shop-web"]"#), "{}", manifests.yaml);
+    assert!(manifests.next.contains("`orchestrator plan staging`"), "{}", manifests.next);
+
+    for path in ["services/shop-cart", "services/shop-web", "ops/shop-dashboards"] {
+        write(&format!("{path}/helm/Chart.yaml"));
+    }
+    let charts = suggested().unwrap();
+    assert_eq!(charts.found, "3 of 3 submodules have a chart in `{path}/helm`");
+    assert!(charts.yaml.contains(r#"chart: "{path}/helm""#) && charts.yaml.contains(r#"deploy: ["**"]"#), "{charts:?}");
+    assert!(charts.next.contains("--suggest"), "{}", charts.next);
 }
 
 #[tokio::test]

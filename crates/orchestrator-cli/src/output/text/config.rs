@@ -81,8 +81,17 @@ impl Text for ConfigShowReport {
 
 impl Text for ConfigInitReport {
     fn text(&self) -> Page {
-        Page::from(format!("{CONFIG_FILE} for {}:\n\n", count(self.services, "submodule")))
+        let mut text = Page::from(format!("{CONFIG_FILE} for {}:\n\n", count(self.services, "submodule")))
             + Page::document(self.yaml.as_str())
-            + format!("\nlook at `images`, then `git add {CONFIG_FILE}`, `git commit`, `orchestrator lock generate`\n")
+            + "\nnext:\n";
+        for step in &self.next {
+            text += format!("- {step}\n");
+        }
+        if let Some(environment) = &self.environment {
+            text += format!("\n{}; later, an environment for them:\n\n", environment.found);
+            text += Page::document(environment.yaml.as_str());
+            text += format!("\n{}\n", environment.next);
+        }
+        text
     }
 }

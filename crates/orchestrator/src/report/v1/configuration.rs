@@ -122,9 +122,26 @@ pub struct ConfigInitReport {
     pub yaml: String,
     /// How many submodules it makes services of.
     pub services: usize,
+    /// What is left to do until the first lock, in this order.
+    pub next: Vec<String>,
+    /// An environment for what the submodules bring; absent where neither charts nor manifests were found in them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<SuggestedEnvironment>,
     /// What has to be mended before a lock can be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// An environment that could be added to a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct SuggestedEnvironment {
+    /// How many submodules have a chart or manifests, and where.
+    pub found: String,
+    /// The key `environments`, as YAML.
+    pub yaml: String,
+    /// What to put into it, and the command that judges it.
+    pub next: String,
 }
 
 impl Report for ConfigInitReport {
