@@ -125,6 +125,93 @@ fn parts_of_configurations_on_the_pages_are_accepted() {
     assert!(checked >= 3, "configuration.md, guide.md and guide.fr.md show some: {checked}");
 }
 
+/// The key of `KEY: { … }` or `KEY: [ … ]`, where a text is such an example of the configuration.
+fn key_of_example(text: &str) -> Option<&str> {
+    let (key, value) = text.split_once(": ")?;
+    let is_key = !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let is_whole = [('{', '}'), ('[', ']')].iter().any(|(from, to)| value.starts_with(*from) && value.ends_with(*to));
+    // `…` stands for what the reader knows.
+    (is_key && is_whole && !value.contains('…')).then_some(key)
+}
+
+/// The examples of single keys: in the prose between backticks, and as lines of blocks.
+fn examples_of_keys(page: &str) -> Vec<String> {
+    let (mut prose, mut examples, mut is_fenced) = (String::new(), Vec::new(), false);
+    for line in page.lines() {
+        if line.starts_with("```") {
+            is_fenced = !is_fenced;
+        } else if is_fenced {
+            examples.push(line.to_owned());
+        } else {
+            prose.push_str(line);
+            prose.push(' ');
+        }
+    }
+    examples.extend(prose.split('`').skip(1).step_by(2).map(str::to_owned));
+    // What manifests and charts have under such a key is no example of the configuration.
+    examples.retain(|example| key_of_example(example).is_some_and(|key| key != "envFrom"));
+    examples
+}
+
+/// A key on its own is accepted somewhere: at the top, in an environment, in its target or in what it requires.
+#[test]
+fn examples_of_single_keys_on_the_pages_are_accepted() {
+    let top = [
+        ("version", "1"),
+        ("forge", "{ kind: local, repository: \"https://forge.example/shop/shop\" }"),
+        ("images", "{ repository: \"ghcr.io/shop/{name}\", tags: [\"main-{sha7}\"] }"),
+        ("base", "{ kubeconfig: { env: OTHER_KUBECONFIG, encoding: base64 } }"),
+    ];
+    let keys = [
+        ("namespace", "shop"),
+        ("kubeconfig", "{ env: SHOP_KUBECONFIG }"),
+        ("target", "{ kind: helm, chart: \"{path}/chart\" }"),
+        ("deploy", "[\"**\"]"),
+    ];
+    // The lines of a map with an example in place of the key that it shows.
+    let lines = |known: &[(&str, &str)], indent: &str, example: &str| -> String {
+        let key = key_of_example(example);
+        // What an example takes away with `null` is in `base`.
+        let others =
+            known.iter().filter(|(name, _)| Some(*name) != key && (*name != "base" || example.contains("null")));
+        let mut text: String = others.map(|(name, value)| format!("{indent}{name}: {value}\n")).collect();
+        if key.is_some() {
+            writeln!(text, "{indent}{example}").unwrap();
+        }
+        text
+    };
+    let environment = |example: &str| {
+        format!(
+            "{}environments:\n  production:\n{}",
+            lines(&top, "", if example.contains("null") { "null" } else { "" }),
+            lines(&keys, "    ", example)
+        )
+    };
+    let mut checked = 0;
+    for name in ["docs/configuration.md", "docs/guide.md"] {
+        for example in examples_of_keys(&page(name)) {
+            let places = [
+                environment(&example),
+                environment(&format!("target: {{ kind: helm, chart: \"{{path}}/chart\", {example} }}")),
+                environment(&format!("target: {{ kind: apply, source: \"{{path}}/deploy\" }}\n    {example}")),
+                environment(&format!("requires: {{ {example} }}")),
+                lines(&top, "", &example),
+            ];
+            let mut said = String::new();
+            let is_accepted = places.iter().any(|place| {
+                let sandbox = Sandbox::new();
+                fs::write(sandbox.join("orchestrator.yaml"), place).unwrap();
+                let done = sandbox.orchestrator().args(["config", "check"]).run();
+                writeln!(said, "{place}{done}").unwrap();
+                done.code() == Some(0)
+            });
+            assert!(is_accepted, "{name}: `{example}` is accepted nowhere:\n{said}");
+            checked += 1;
+        }
+    }
+    assert!(checked >= 10, "the pages show some: {checked}");
+}
+
 #[test]
 fn the_french_guide_has_the_same_commands_and_files() {
     let runnable = |name: &str| -> Vec<(String, String, String)> {
