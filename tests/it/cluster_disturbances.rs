@@ -72,6 +72,32 @@ fn b22_a_registry_that_is_away_ends_no_wait_and_the_same_run_goes_on_once_it_is_
 }
 
 #[test]
+fn b23_a_pull_that_goes_on_is_no_silence() {
+    let Some((cluster, _turn)) = own_or_skip() else { return };
+    let node = cluster.node_or_skip().unwrap();
+    let namespace = cluster.namespace("shop-staging");
+    let keys = "    tolerance: { silence: 15s }";
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], SOURCE, keys) else {
+        return;
+    };
+    staging.merge(2, SERVES);
+    node.freeze_registry(cluster, true);
+    let run = staging.command(&[], "run staging").start();
+    let events = |reason: &str| {
+        let selector = format!("--field-selector=reason={reason}");
+        staging.kubectl(&["get", "events", &selector, "--output=jsonpath={.items[*].involvedObject.fieldPath}"])
+    };
+    wait_until("the pull to begin", || events("Pulling").contains("spec.containers{"));
+    std::thread::sleep(Duration::from_secs(40));
+    let (waits, pulled) = (waiting(&staging), events("Pulled"));
+    // Other tests have the cluster after this one.
+    node.freeze_registry(cluster, false);
+    assert_eq!((waits.as_str(), pulled.as_str()), ("ContainerCreating", ""), "nothing but the pull was there");
+    run.wait().expect_code(0);
+    staging.ends("verify staging", 0);
+}
+
+#[test]
 fn f21_an_api_server_that_restarts_while_a_version_is_waited_for_only_delays_it() {
     let Some((cluster, _turn)) = own_or_skip() else { return };
     let Some(staging) = shop(cluster, SERVES_LATER) else { return };

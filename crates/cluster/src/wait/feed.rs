@@ -26,6 +26,8 @@ pub(super) struct Feed {
     pub(super) namespace: Option<String>,
     /// Whether objects of this kind are waited for themselves.
     pub(super) is_required: bool,
+    /// What is watched of the kind, as a field selector; empty: all of it.
+    pub(super) fields: &'static str,
 }
 
 /// What a watch reports.
@@ -83,8 +85,8 @@ impl Feed {
             None => Api::all_with(client, &known),
         };
         let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
-        if self.kind.is("", "Event") {
-            config = config.fields("type=Warning");
+        if !self.fields.is_empty() {
+            config = config.fields(self.fields);
         }
         let mut stream = pin!(watcher(api, config));
         let mut trouble = Trouble::default();

@@ -4,6 +4,7 @@
 //! the API server, so that the verdict comes with the event that completes it, however many objects there are.
 
 mod feed;
+mod pulls;
 mod silence;
 mod store;
 
@@ -25,6 +26,9 @@ use store::Store;
 
 /// How often verdicts are looked at that change with time alone.
 const TICK: Duration = Duration::from_secs(1);
+
+/// The events that say what is wrong.
+const WARNINGS: &str = "type=Warning";
 
 /// How long an object that has failed already waits for what the watches of pods and events report first: its cause.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
@@ -125,7 +129,7 @@ impl Connection {
     ) -> Result<WaitOutcome, ClusterError> {
         let start = Instant::now();
         let secrets = &self.transport.secrets;
-        let feeds = feeds(awaited);
+        let feeds = feeds(awaited, options.rules.tolerance.silence.is_some());
         let mut store = Store::new(awaited, &feeds, self.bindings(awaited).await?);
         if awaited.is_empty() {
             return Ok(store.outcome(WaitEnd::Nothing, secrets));
@@ -210,8 +214,9 @@ fn take(store: &mut Store, update: Update, events: &(dyn Fn(WaitEvent<'_>) + Syn
     Ok(false)
 }
 
-/// One watch for each kind and namespace: of what is awaited, of what it owns, and of warnings.
-fn feeds(awaited: &[Awaited]) -> Vec<Feed> {
+/// One watch for each kind and namespace: of what is awaited, of what it owns, and of warnings. With `pulls`, also of the pulls
+/// of images.
+fn feeds(awaited: &[Awaited], pulls: bool) -> Vec<Feed> {
     let mut required = BTreeSet::new();
     let mut others = BTreeSet::new();
     for Awaited { key, .. } in awaited {
@@ -229,9 +234,17 @@ fn feeds(awaited: &[Awaited]) -> Vec<Feed> {
     }
     let others = others.into_iter().filter(|feed| !required.contains(feed)).map(|feed| (feed, false));
     let required = required.iter().cloned().map(|feed| (feed, true));
-    required
-        .chain(others)
+    let feeds = required.chain(others).flat_map(|((kind, namespace), is_required)| {
+        let selections: &[&'static str] = match (kind.is("", "Event"), pulls) {
+            (true, true) => &[WARNINGS, "reason=Pulling", "reason=Pulled"],
+            (true, false) => &[WARNINGS],
+            (false, _) => &[""],
+        };
+        let of_one = |fields: &&'static str| (kind.clone(), namespace.clone(), is_required, *fields);
+        selections.iter().map(of_one).collect::<Vec<_>>()
+    });
+    feeds
         .enumerate()
-        .map(|(id, ((kind, namespace), is_required))| Feed { id, kind, namespace, is_required })
+        .map(|(id, (kind, namespace, is_required, fields))| Feed { id, kind, namespace, is_required, fields })
         .collect()
 }

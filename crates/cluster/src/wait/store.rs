@@ -8,6 +8,7 @@ use crate::object::{Object, ObjectKey};
 use crate::ready::{self, Facts, Memory, Rules, VolumeBinding, Warning};
 use crate::verdict::Verdict;
 use crate::wait::feed::Feed;
+use crate::wait::pulls::Pulls;
 use crate::wait::silence;
 use crate::wait::{Awaited, WaitEnd, WaitEvent, WaitOutcome};
 
@@ -24,6 +25,8 @@ pub(super) struct Store {
     owned: BTreeMap<String, BTreeSet<String>>,
     /// UID of the object → reason → the last warning.
     warnings: BTreeMap<String, BTreeMap<String, Warning>>,
+    /// UID of the pod → its pulls.
+    pulls: BTreeMap<String, Pulls>,
     bindings: BTreeMap<String, VolumeBinding>,
     /// What a watch that lists again has not reported yet.
     stale: BTreeMap<usize, BTreeSet<String>>,
@@ -66,6 +69,7 @@ impl Store {
             keys: BTreeMap::new(),
             owned: BTreeMap::new(),
             warnings: BTreeMap::new(),
+            pulls: BTreeMap::new(),
             bindings,
             stale: BTreeMap::new(),
             listed: BTreeSet::new(),
@@ -94,7 +98,10 @@ impl Store {
 
     pub(super) fn apply(&mut self, feed: usize, object: Object) {
         if object.key().kind.is("", "Event") {
-            self.warn(&object);
+            self.pull(&object);
+            if object.text("/type") == Some("Warning") {
+                self.warn(&object);
+            }
             return;
         }
         let Some(uid) = object.uid().map(str::to_owned) else { return };
@@ -131,6 +138,14 @@ impl Store {
             siblings.remove(uid);
         }
         self.warnings.remove(uid);
+        self.pulls.remove(uid);
+    }
+
+    fn pull(&mut self, event: &Object) {
+        let Some(uid) = event.text("/involvedObject/uid") else { return };
+        if self.pulls.entry(uid.to_owned()).or_default().take(event) {
+            self.has_news |= self.mark(uid);
+        }
     }
 
     fn warn(&mut self, event: &Object) {
@@ -250,7 +265,11 @@ impl Store {
         let is_at_work = |stored: &Stored| {
             let owner = stored.object.controller().and_then(|uid| self.objects.get(uid)).map(|stored| &stored.object);
             let is_of_job = owner.is_some_and(|owner| owner.key().kind.is("batch", "Job"));
-            silence::is_at_work(&stored.object, is_of_job) && self.is_ours(&stored.object)
+            let is_pulling = || {
+                let pulls = stored.object.uid().and_then(|uid| self.pulls.get(uid));
+                pulls.is_some_and(|pulls| pulls.are_open(&stored.object))
+            };
+            (silence::is_at_work(&stored.object, is_of_job) || is_pulling()) && self.is_ours(&stored.object)
         };
         self.unseen.is_empty() && self.has_seen_all() && !self.objects.values().any(is_at_work)
     }

@@ -91,6 +91,13 @@ impl Node {
         cluster.space.kill("registry");
     }
 
+    /// Lets the registry of the kubelet answer nothing from now on, without refusing anything; or as before.
+    ///
+    /// For a cluster of the test's own.
+    pub fn freeze_registry(&self, cluster: &Cluster, is_frozen: bool) {
+        cluster.space.signal("registry", if is_frozen { "STOP" } else { "CONT" });
+    }
+
     /// Gives it back.
     pub fn start_registry(&self, cluster: &Cluster) {
         let mut command = cluster.space.command(&self.registry_part, "registry", Network::Own);

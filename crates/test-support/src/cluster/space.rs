@@ -211,6 +211,13 @@ impl Space {
         child.wait().expect("it is a child of ours");
     }
 
+    /// Sends a signal such as `STOP` to what was started under a name.
+    pub(crate) fn signal(&self, name: &str, signal: &str) {
+        let id = fs::read_to_string(self.id_file(name)).expect("the process has started");
+        let script = r#"kill -s "$0" "$1""#;
+        run(self.enter(Network::Own).args(["sh", "-c", script, signal, id.trim()])).expect("the process runs");
+    }
+
     /// The last lines of a log, for a message.
     pub(crate) fn last_lines(&self, name: &str) -> String {
         let text = fs::read_to_string(self.log(name)).unwrap_or_default();
