@@ -13,6 +13,7 @@ use super::chart_folder::ChartFolder;
 use super::fixed::is_fixed;
 use super::plan::{Found, RenderedService, assemble, chart_problems};
 use super::program::{Capabilities, HelmProgram, ReleaseName};
+use super::schema_references::each_file;
 use super::stored::rendering_of;
 use crate::error::DeployError;
 use crate::manifest::{self, ObjectId};
@@ -169,12 +170,19 @@ fn same(service: &DeployService, first: Answer, second: Answer) -> Answer {
     }
 }
 
-/// Whether a file of a folder `crds/` has an object, given as `Kind/name`.
+/// Whether a file of a folder `crds/` has an object, given as `Kind/name`; also one in a packed chart in `charts/`.
 fn lies_in_crds(service: &DeployService, object: &str) -> bool {
-    let files = service.files.iter().filter(|(path, _)| path.starts_with("crds/") || path.contains("/crds/"));
-    let documents = files.filter_map(|(_, bytes)| manifest::parse(bytes).ok()).flatten();
-    let ids = documents.filter_map(|document| ObjectId::of(&document.object).ok());
-    ids.into_iter().any(|id| id.to_string() == object)
+    let lies_in = |path: &str, bytes: &[u8]| {
+        let is_there = path.starts_with("crds/") || path.contains("/crds/");
+        let documents = is_there.then(|| manifest::parse(bytes).ok()).flatten().unwrap_or_default();
+        let mut ids = documents.into_iter().filter_map(|document| ObjectId::of(&document.object).ok());
+        ids.any(|id| id.to_string() == object)
+    };
+    let mut is_found = false;
+    for (path, bytes) in &service.files {
+        each_file(path, bytes, &mut |path, bytes| is_found |= lies_in(path, bytes));
+    }
+    is_found
 }
 
 /// The values of `helm.sh/hook` that helm does not know, as it names them: it leaves such objects out, and renders the rest.
@@ -331,6 +339,7 @@ pub(crate) async fn run_blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::archive::archive_of;
     use super::*;
 
     #[test]
@@ -352,7 +361,26 @@ mod tests {
             ("crds/b.yaml".to_owned(), map("b").into_bytes()),
             ("templates/c.yaml".to_owned(), map("c").into_bytes()),
         ];
-        for (object, told) in [("ConfigMap/a", true), ("ConfigMap/b", true), ("ConfigMap/c", false)] {
+        let (inner, outer, other) = (map("inner"), map("outer"), map("other"));
+        let packed = archive_of(&[(b'0', "deep/crds/a.yaml", inner.as_bytes())]);
+        let packed = archive_of(&[
+            (b'0', "db/crds/a.yaml", outer.as_bytes()),
+            (b'0', "db/templates/b.yaml", other.as_bytes()),
+            (b'0', "db/charts/deep-1.0.0.tgz", packed.as_slice()),
+        ]);
+        service.files.push(("charts/db-1.0.0.tgz".to_owned(), packed.clone()));
+        service
+            .files
+            .push(("files/db-1.0.0.tgz".to_owned(), archive_of(&[(b'0', "db/crds/x.yaml", map("x").as_bytes())])));
+        for (object, told) in [
+            ("ConfigMap/a", true),
+            ("ConfigMap/b", true),
+            ("ConfigMap/c", false),
+            ("ConfigMap/outer", true),
+            ("ConfigMap/inner", true),
+            ("ConfigMap/other", false),
+            ("ConfigMap/x", false),
+        ] {
             assert_eq!(lies_in_crds(&service, object), told, "{object}");
         }
         let parse = |text: &str| Rendering::parse([text.as_bytes()], "shop").unwrap();

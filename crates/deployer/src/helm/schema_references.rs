@@ -42,9 +42,7 @@ fn look_at(shown: &str, path: &str, bytes: &[u8], depth: usize, problems: &mut V
     let name = last_name(path);
     if name == SCHEMA_FILE {
         problems.extend(outside(bytes).into_iter().map(|problem| (shown.to_owned(), problem)));
-    } else if name.rsplit_once('.').is_some_and(|(_, ending)| ending == "tgz")
-        && (depth > 0 || path.starts_with("charts/"))
-    {
+    } else if is_packed_chart(path, depth) {
         if depth == DEEPEST {
             problems.push((shown.to_owned(), "it is an archive in too many others".to_owned()));
             return;
@@ -58,6 +56,27 @@ fn look_at(shown: &str, path: &str, bytes: &[u8], depth: usize, problems: &mut V
             Err(reason) => problems.push((shown.to_owned(), format!("the archive cannot be read: {reason}"))),
         }
     }
+}
+
+/// Gives every file to a function: the file itself, or those of a packed chart in `charts/` and in the charts within it.
+/// Archives that cannot be read have a [problem](schema_problems) of their own.
+pub(super) fn each_file(path: &str, bytes: &[u8], give: &mut dyn FnMut(&str, &[u8])) {
+    each_file_at(path, bytes, 0, give);
+}
+
+fn each_file_at(path: &str, bytes: &[u8], depth: usize, give: &mut dyn FnMut(&str, &[u8])) {
+    if !is_packed_chart(path, depth) {
+        return give(path, bytes);
+    }
+    let files = if depth < DEEPEST { files_of_archive(bytes).unwrap_or_default() } else { Vec::new() };
+    for (inner, bytes) in &files {
+        each_file_at(inner, bytes, depth + 1, give);
+    }
+}
+
+fn is_packed_chart(path: &str, depth: usize) -> bool {
+    last_name(path).rsplit_once('.').is_some_and(|(_, ending)| ending == "tgz")
+        && (depth > 0 || path.starts_with("charts/"))
 }
 
 /// The last part of a path after it is cleaned as helm cleans it, in small letters.
