@@ -71,3 +71,40 @@ fn t25_t48_a_secret_that_the_cluster_repeats_of_a_container_is_shown_and_recorde
     let events = staging.kubectl(&["get", "events", "--output=jsonpath={.items[*].message}"]);
     assert!(events.contains(LOGIN), "{events}");
 }
+
+/// A person has put the login into the Deployment in clear, and a container has printed it.
+#[test]
+fn t25_what_is_compared_later_shows_no_secret_that_a_person_wrote_into_an_object() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], TARGET) else { return };
+    let lines: Vec<&str> = READER.lines().filter(|line| !line.contains("readinessProbe")).collect();
+    let manifest = lines.join("\n").replace("POLICY", "File") + "\n";
+    let does = "echo \"login is $CART_LOGIN\" | tee /dev/termination-log; sleep 900";
+    staging.commit_files(SERVICE, 2, &["sh", "-c", does], &[("cluster/app.yaml", &manifest)]);
+    staging.shop.merge_dev();
+    let variables = [("CART_LOGIN", LOGIN)];
+    staging.ends_in(&variables, "run staging", 0);
+    staging.kubectl(&["set", "env", "deployment/shop-cart", &format!("PLAIN=is {LOGIN}")]);
+    staging.kubectl(&["annotate", "deployment/shop-cart", &format!("note={LOGIN}")]);
+    staging.kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
+    // A pod that the Deployment does not own, and whose last words are the login.
+    let image = format!("--image={}/bench/pause:1", staging.node().registry());
+    staging.kubectl(&["run", "stranger", &image, "--labels=app=shop-cart", &format!("--env=PLAIN={LOGIN}")]);
+
+    for line in ["drift staging", "--format json drift staging"] {
+        let told = staging.ends_in(&variables, line, 1);
+        assert!(told.text().contains("PLAIN") && !told.text().contains("zq"), "{line}: {}", told.text());
+    }
+    for line in ["verify staging", "--format json verify staging"] {
+        let told = staging.ends_in(&variables, line, 0);
+        assert!(!told.text().contains("zq"), "{line}: {}", told.text());
+    }
+    // Without the variable the login is unknown: nothing that could hold it is shown.
+    let unknown = staging.ends("drift staging", 2);
+    assert!(unknown.text().contains("CART_LOGIN") && !unknown.text().contains("zq"), "{}", unknown.text());
+    assert!(!staging.ends("verify staging", 0).text().contains("zq"));
+    let recorded = staging.shop.superproject().try_git(&["grep", "zq", "orchestrator/ledger"]);
+    assert!(!recorded.success(), "{recorded:?}");
+    let live = staging.kubectl(&["get", "deployment/shop-cart", "--output=yaml"]);
+    assert!(live.contains(LOGIN), "there was something to hide: {live}");
+}

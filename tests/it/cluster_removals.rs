@@ -3,7 +3,9 @@
 use test_support::{Cluster, Image};
 
 use crate::cluster_keys::{WEB, plain};
+use crate::cluster_kill::helms;
 use crate::clusters::{ClusterShop, DEPLOYMENT, Deployment, SERVES, SERVICE, hook_job};
+use crate::shop::wait_until;
 
 const PLAIN_TARGET: &str = r#"target: { kind: apply, source: "{path}/cluster" }"#;
 const REMOVED: &str = r#"target: { kind: apply, source: "{path}/cluster" }
@@ -12,7 +14,7 @@ const SERVICES: [&str; 3] = ["ops/shop-dashboards", SERVICE, WEB];
 
 impl ClusterShop<'_> {
     /// Puts a version of a service of one plain manifest onto the branch of the developers. `NAME` is the service.
-    fn commit_manifest(&self, path: &str, version: u32, command: &[&str], manifest: &str) {
+    pub(crate) fn commit_manifest(&self, path: &str, version: u32, command: &[&str], manifest: &str) {
         let manifest = manifest.replace("NAME", path.rsplit('/').next().unwrap());
         self.commit_files(path, version, command, &[("cluster/app.yaml", &manifest)]);
     }
@@ -213,6 +215,62 @@ fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
     staging.ends("run staging", 0);
     assert_eq!(pods(), "");
     staging.ends("verify staging", 0);
+}
+
+/// What the run started is gone at once, and what it says of that goes to a reader that is gone.
+#[test]
+fn f2_an_uninstall_that_is_terminated_without_a_reader_is_gone_on_with() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &SERVICES, "\n  removed: delete") else { return };
+    let go = ["create", "configmap", "go", "--from-literal=A=1"];
+    staging.kubectl(&go);
+    staging.shop.service("shop-web").write("chart/templates/guard.yaml", GUARD);
+    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
+    staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+
+    staging.kubectl(&["delete", "configmap/go"]);
+    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+    let run = staging.command(&[], "run staging").with_closed_stdout().start();
+    let uninstalls = || helms(&staging.namespace).iter().any(|words| words.contains(" uninstall shop-web "));
+    wait_until("helm to uninstall", uninstalls);
+    let guard = ["get", "pod", "guard", "--output=name", "--ignore-not-found"];
+    wait_until("the hook", || !staging.kubectl(&guard).is_empty());
+    run.terminate();
+    let ended = run.wait().expect_code(130);
+    assert!(ended.stderr().contains("interrupted"), "{}", ended.text());
+    assert_eq!(helms(&staging.namespace), [""; 0]);
+    assert!(staging.ends("verify staging", 1).text().contains("not deployed here any more"));
+
+    staging.kubectl(&go);
+    staging.ends("run staging", 0);
+    assert_eq!(staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]), "");
+    staging.ends("verify staging", 0);
+}
+
+#[test]
+fn t17_a_last_hook_whose_name_another_object_has_by_now_uninstalls_nothing() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &SERVICES, "\n  removed: delete") else { return };
+    let bye = GUARD.replace("name: guard", "name: bye").replace("    envFrom: [{ configMapRef: { name: go } }]\n", "");
+    staging.shop.service("shop-web").write("chart/templates/bye.yaml", bye);
+    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
+    staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+    staging.ends("lock commit staging", 0);
+
+    // Somebody else's pod has the name of the hook by now: helm would delete it.
+    let image = format!("--image={}/bench/pause:1", staging.node().registry());
+    staging.kubectl(&["run", "bye", &image]);
+    let told = "Pod/bye is a hook, and the cluster has an object of that name: no hook made it";
+    for line in ["plan staging", "run staging"] {
+        let refused = staging.ends(line, 20);
+        assert!(refused.text().contains(told), "{line}: {}", refused.text());
+    }
+    staging.kubectl(&["delete", "pod", "bye", "--now"]);
+    staging.ends("run staging", 0);
+    assert_eq!(staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]), "");
 }
 
 /// A deployment leaves what another program added, so that no deployment can prove such a pod.

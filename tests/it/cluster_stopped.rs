@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use test_support::{Act, Cluster};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, SERVES, SERVICE};
+use crate::cluster_kill::helms;
+use crate::cluster_kill_writes::is_write;
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE, hook_job};
 use crate::shop::wait_until;
 
 /// Versions of everything that the two runs may write.
@@ -99,4 +101,87 @@ fn f6_a_run_that_was_stopped_past_its_lease_writes_nothing_more() {
         scope.spawn(|| stopped(cluster, &apply, ("POST ", "/configmaps")));
         scope.spawn(|| stopped(cluster, &helm, ("POST ", "/secrets")));
     });
+}
+
+/// helm writes by itself: another run may have the lease eight seconds after it was broken.
+#[test]
+fn f6_a_helm_whose_run_alone_is_stopped_is_killed_before_another_owner_writes() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    staging.merge_chart(2, SERVES, &(DEPLOYMENT.to_owned() + &hook_job("pre-install,pre-upgrade", "sleep 15")));
+    let run = staging.command(&[], "run staging").start();
+    let status = ["get", "secret", "--selector=owner=helm", "--output=jsonpath={.items[*].metadata.labels.status}"];
+    wait_until("its release is pending", || staging.kubectl(&status).contains("pending"));
+    assert_eq!(helms(&staging.namespace).len(), 1);
+    run.stop();
+    let stopped = Instant::now();
+    while !helms(&staging.namespace).is_empty() {
+        assert!(stopped.elapsed() < Duration::from_secs(8), "helm works on: {:?}", helms(&staging.namespace));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(stopped.elapsed() > Duration::from_secs(4), "a moment is no reason: {:?}", stopped.elapsed());
+    assert!(staging.kubectl(&status).contains("pending"));
+    run.resume();
+    let ended = run.wait().expect_code(14);
+    let told = "was ended: orchestrator itself was stopped for 5 s or longer";
+    assert!(ended.stderr().contains(told), "{}", ended.text());
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
+}
+
+/// The run of the former owner hangs, and an administrator of the next one has given it the namespace.
+#[test]
+fn f6_a_lease_of_the_former_owner_is_broken_where_the_namespace_was_given_away() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() || cluster.fake_nodes_or_skip(1).is_none() {
+        return;
+    }
+    let (is_armed, is_reached) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (armed, reached) = (Arc::clone(&is_armed), Arc::clone(&is_reached));
+    let Some(gate) = cluster.gate_or_skip(move |line| {
+        if is_write(line) && line.contains("/deployments/shop-cart") {
+            reached.store(true, Ordering::SeqCst);
+            while armed.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Act::Pass
+    }) else {
+        return;
+    };
+    let namespace = cluster.fake_namespace("given");
+    let target = r#"target: { kind: apply, source: "{path}/cluster" }"#;
+    let shop = || {
+        let shop = ClusterShop::in_namespace(cluster, namespace.clone(), &[DASHBOARDS, SERVICE], target, "");
+        shop.expect("the bench has a node")
+    };
+    let (former, next) = (shop(), shop());
+    former.merge(2, SERVES);
+    former.ends("run staging", 0);
+    let clone = next.shop.work_on("dev");
+    let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
+    assert!(configuration.contains("forge.example/shop/shop"), "{configuration}");
+    clone.write("orchestrator.yaml", configuration.replace("forge.example/shop/shop", "forge.example/shop/next"));
+    let newest = next.merge(3, SERVES);
+
+    former.merge(4, SERVES);
+    is_armed.store(true, Ordering::SeqCst);
+    let run = former.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
+    wait_until("the former owner to write", || is_reached.load(Ordering::SeqCst));
+    run.stop();
+    is_armed.store(false, Ordering::SeqCst);
+    let refused = next.ends("run staging", 20);
+    assert!(refused.text().contains("belongs to"), "{}", refused.text());
+    next.ends("--as eve policy take-over staging --reason \"it is ours now\"", 0);
+    let leased = next.ends("run staging", 20);
+    assert!(leased.text().contains("`--break-lease --reason TEXT` takes the lease from it"), "{}", leased.text());
+    let broken = next.ends("run staging --break-lease --reason \"it hangs\"", 0);
+    assert!(broken.text().contains("was taken from "), "{}", broken.text());
+    next.ends("verify staging", 0);
+    let done = state(&next);
+
+    run.resume();
+    let ended = run.wait().expect_code(21);
+    assert!(ended.stderr().contains("the lease of the environment was lost"), "{}", ended.text());
+    assert_eq!((state(&next), next.image_of_cart()), (done, newest), "{}", ended.text());
 }

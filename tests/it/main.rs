@@ -23,6 +23,7 @@ mod cluster_intrusions;
 mod cluster_keys;
 mod cluster_kill;
 mod cluster_kill_helm;
+mod cluster_kill_plan;
 mod cluster_kill_writes;
 mod cluster_kubeconfig_file;
 mod cluster_lies;

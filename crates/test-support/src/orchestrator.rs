@@ -255,6 +255,11 @@ impl Running {
         self.signal(Signal::INT);
     }
 
+    /// Ends it in order, as a CI system does first.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Stops it until it is [resumed](Self::resume): no line of it is executed.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
