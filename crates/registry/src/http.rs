@@ -152,7 +152,12 @@ impl Http {
             Err(_) => Err(RegistryErrorKind::TimedOut { host: host_of(&ask.url), limit }),
         };
         match &outcome {
-            Ok(_) => slot.went_well(),
+            Ok(_) => {
+                slot.went_well();
+                // A task of hyper's puts the connection back, and it runs after this one: without this the next request
+                // opens another connection.
+                tokio::task::yield_now().await;
+            }
             Err(failure @ (RegistryErrorKind::Busy { .. } | RegistryErrorKind::TimedOut { .. })) => {
                 slot.was_too_much(failure.retry_after(), &self.options.retry);
             }

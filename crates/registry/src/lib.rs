@@ -88,7 +88,8 @@ mod options;
 mod options_error;
 mod own_certificate;
 mod platform;
-mod prune;
+
+mod records;
 mod registry;
 mod remote;
 mod request;

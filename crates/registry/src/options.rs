@@ -30,7 +30,7 @@ pub struct RegistryOptions {
     /// Where manifests and configurations are kept from one command to the next. Any number of processes may share the
     /// folder, and it may be deleted at any time.
     pub cache: Option<PathBuf>,
-    /// Most bytes that the cache may take of the disk, by default 256 MiB: what was not used for longest is deleted.
+    /// Most bytes that the cache may take of the disk, by default 64 MiB: what was written first is deleted.
     pub cache_limit: u64,
     /// Most requests at one time to one host, by default 32, and four times as many over HTTP/2, where they share
     /// connections. A host that is busy gets fewer, until it answers well again.
@@ -58,7 +58,7 @@ impl Default for RegistryOptions {
             authorities: Vec::new(),
             proxies: Proxies::default(),
             cache: None,
-            cache_limit: 256 << 20,
+            cache_limit: 64 << 20,
             concurrency: 32,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(30),

@@ -114,7 +114,7 @@ impl Registry {
         Arc::clone(turns.entry(digest.clone()).or_default())
     }
 
-    /// Counts what the cache was given, and makes room in it where it is too much.
+    /// Writes what the cache was given to the disk.
     pub(crate) fn tidy(&self) {
         if let Some(cache) = &self.inner.authenticator.cache {
             cache.settle();

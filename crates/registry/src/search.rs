@@ -271,23 +271,12 @@ impl<'a> Search<'a> {
         tagged: Tagged,
         times: LookTimes,
     ) -> Result<Found<'a>, RegistryErrorKind> {
-        if let Some(cache) = backend.cache() {
-            cache.open(&tagged.digest);
-        }
-        let inspected = async {
-            let document = match (tagged.document, &candidate.tag) {
-                (Some(document), _) => document,
-                (None, Some(tag)) => backend.document(tag, &tagged.digest).await?,
-                (None, None) => return Err(RegistryErrorKind::NoTagOrDigest),
-            };
-            inspect(backend, &tagged.digest, document, &self.request.platforms).await
+        let document = match (tagged.document, &candidate.tag) {
+            (Some(document), _) => document,
+            (None, Some(tag)) => backend.document(tag, &tagged.digest).await?,
+            (None, None) => return Err(RegistryErrorKind::NoTagOrDigest),
         };
-        let inspected = inspected.await;
-        // Also where it failed: what there is of it stays what it is.
-        if let Some(cache) = backend.cache() {
-            cache.keep(&tagged.digest);
-        }
-        let inspected = inspected?;
+        let inspected = inspect(backend, &tagged.digest, document, &self.request.platforms).await?;
         let (revision, reported) = match &self.request.built_from {
             None | Some((_, RevisionPolicy::Off)) => (Revision::Unchecked, None),
             Some((commit, RevisionPolicy::Require | RevisionPolicy::Warn)) => judge(&inspected.revisions, commit),
