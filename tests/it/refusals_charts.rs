@@ -1,5 +1,6 @@
 //! Charts that are refused before anything is deployed, and what is suggested for them. No cluster is asked.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -115,19 +116,85 @@ fn p29_charts_are_suggested_the_values_that_give_them_their_images() {
         services.map(|chart| chart["service"].as_str().unwrap()).collect()
     };
     assert_eq!(with("other_values"), ["shop-global", "shop-label", "shop-registry", "shop-string"], "{found:?}");
-    assert_eq!(with("locked").len(), UNTOLD.len() - 4, "{found:?}");
+    assert_eq!(with("other_container"), ["shop-parent", "shop-sidecar"], "{found:?}");
+    assert_eq!(with("locked").len(), UNTOLD.len() - 6, "{found:?}");
+
+    // Why, with the line of the chart, and what to write where no style does.
+    let causes = |service: &str| -> Vec<(String, String)> {
+        let chart = of_staging.iter().find(|chart| chart["service"] == service).unwrap();
+        let text = |cause: &Value, key: &str| cause[key].as_str().unwrap_or_default().to_owned();
+        chart["causes"].as_array().unwrap().iter().map(|cause| (text(cause, "line"), text(cause, "style"))).collect()
+    };
+    assert_eq!(causes("shop-label"), [("templates/deployment.yaml:13".to_owned(), String::new())]);
+    let in_values = |line: &str, style: &str| (line.to_owned(), style.to_owned());
+    let proxy = in_values("values.yaml:4", r#"values: { proxy: "{image:shop-plain.reference}" }"#);
+    assert_eq!(causes("shop-sidecar"), [proxy.clone(), proxy]);
+    assert_eq!(
+        causes("shop-parent"),
+        [
+            in_values("charts/cache/values.yaml:1", r#"values: { cache: { image: "{image:shop-plain.reference}" } }"#),
+            in_values(
+                "charts/worker/values.yaml:1",
+                r#"values: { mailer: { image: "{image:shop-plain.reference}" } }"#
+            ),
+        ]
+    );
+    let others = ["shop-parent", "shop-sidecar"].into_iter().flat_map(|service| {
+        let styles: BTreeSet<String> = causes(service).into_iter().map(|(_, style)| style).collect();
+        styles.into_iter().map(move |style| format!("- {{ match: {service}, target: {{ {style} }} }}"))
+    });
+    let others: Vec<String> = others.collect();
 
     let text = check("config check --rev dev --suggest", 1);
+    for line in [
+        "  templates/deployment.yaml:13: label `app.kubernetes.io/version` of Deployment/shop-label would be `main-",
+        "shop-sidecar in staging: another container of its chart has an image of the lock without its digest\n  values.yaml:4: \
+         `spec.template.spec.containers[0].image` of Deployment/shop-sidecar is `registry.example/shop/plain:latest`",
+        "\n    hint: in its `target`: values: { proxy: \"{image:shop-plain.reference}\" }\n",
+    ] {
+        assert!(text.stdout().contains(line), "`{line}` is not in:\n{}", text.stdout());
+    }
     let entries: Vec<&str> = of_staging.iter().filter_map(|chart| chart["overrides"].as_str()).collect();
     for entry in &entries {
         assert!(text.stdout().contains(&format!("\n    {entry}\n")), "`{entry}` is not in:\n{}", text.stdout());
     }
     let locked_only = "locked-only: { reason: no container of its own }";
-    let pasted = CONFIGURATION
-        .replace(RENDER, UNTOLD_TARGET)
-        .replace(locked_only, &format!("{locked_only}\n  overrides:\n  {}", entries.join("\n  ")));
+    let pasted = CONFIGURATION.replace(RENDER, UNTOLD_TARGET).replace(
+        locked_only,
+        &format!(
+            "{locked_only}\n  overrides:\n  {}",
+            [entries, others.iter().map(String::as_str).collect()].concat().join("\n  ")
+        ),
+    );
     shop.work_on("dev").write("orchestrator.yaml", pasted);
     shop.commit_and_push("dev", "overrides as suggested");
     let found = charts(0);
     assert!(found.iter().all(|chart| chart["image"] == "locked"), "{found:?}");
+}
+
+/// A chart whose schema refuses what every style sets: the key, the line of the schema, and the keys that it takes.
+#[test]
+fn p29_a_schema_that_refuses_the_image_is_named_with_its_line_and_what_it_takes() {
+    for helm in ["helm3", "helm4"] {
+        let Some((shop, search_path)) = untold_or_skip(helm) else { return };
+        let template = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: {{ .Release.Name }} }\nspec:\n  selector: \
+                        { matchLabels: { app: a } }\n  template:\n    metadata: { labels: { app: a } }\n    spec:\n      \
+                        containers:\n      - name: app\n        image: \"{{ .Values.image.repository }}:{{ .Values.image.version \
+                        }}\"\n";
+        let schema = "{\n  \"type\": \"object\",\n  \"properties\": {\n    \"image\": {\n      \"type\": \"object\",\n      \
+                      \"additionalProperties\": false,\n      \"properties\": { \"repository\": {}, \"version\": { \"type\": \
+                      \"string\" } }\n    }\n  }\n}\n";
+        shop.service("shop-plain")
+            .write("chart/templates/deployment.yaml", template)
+            .write("chart/values.yaml", "image: { repository: a, version: b }\n")
+            .write("chart/values.schema.json", schema);
+        let commit = shop.new_version("shop-plain", 3, Built::Yes);
+        shop.push_to_dev(&[("services/shop-plain", &commit)], "a schema");
+        let check = |line: &str| shop.orchestrator(line).search_path(search_path.clone()).run().expect_code(1);
+        let text = check("config check --rev dev --suggest");
+        let told = "shop-plain in staging takes the locked image in no known way: name the values that it comes from in \
+                    `target.image-values`\n  values.schema.json:4: its `values.schema.json` refuses `image`: additional properties \
+                    'tag' not allowed\n    hint: `image` takes `repository`, `version`: name those in `image-values`";
+        assert!(text.stdout().contains(told), "{helm}: `{told}` is not in:\n{}", text.stdout());
+    }
 }

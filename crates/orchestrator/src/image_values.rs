@@ -8,7 +8,7 @@ use crate::engine::{FoundStyle, ImageStyle, Missing, Planning};
 use crate::error::Result;
 use crate::hints::of_uncommitted_configuration;
 use crate::lock_builder::{self, Scope};
-use crate::report::v1::{ChartImage, ChartImageValues, ConfigCheckReport, NotJudged};
+use crate::report::v1::{ChartFault, ChartImage, ChartImageValues, ConfigCheckReport, NotJudged};
 use crate::revision::Revision;
 use crate::site::Site;
 
@@ -52,7 +52,8 @@ pub async fn suggest_image_values<'a>(
             match unread.problem.subject.parse() {
                 Ok(service) => {
                     let image = ChartImage::NotRendered;
-                    charts.push(ChartImageValues { environment, service, image, reason, overrides: None });
+                    let (overrides, causes) = (None, Vec::new());
+                    charts.push(ChartImageValues { environment, service, image, reason, overrides, causes });
                 }
                 Err(_) => report.not_judged.push(NotJudged {
                     question: format!("the chart of `{}` in `{environment}`", unread.problem.subject),
@@ -62,15 +63,22 @@ pub async fn suggest_image_values<'a>(
         }
         let found = deployable.find_styles(workspace, |_| true).await;
         let found = found.map_err(|error| deployable.without_plan(error, BTreeSet::new()))?;
-        charts.extend(found.into_iter().map(|(service, found)| {
+        charts.extend(found.into_iter().map(|(service, (found, causes))| {
             let (image, reason, style) = match found {
-                FoundStyle::AsGiven => (ChartImage::Locked, None, None),
+                FoundStyle::AsGiven if causes.is_empty() => (ChartImage::Locked, None, None),
+                FoundStyle::AsGiven => (ChartImage::OtherContainer, None, None),
                 FoundStyle::Other(style) => (ChartImage::OtherValues, None, Some(style)),
                 FoundStyle::None => (ChartImage::NoneFits, None, None),
                 FoundStyle::NotRendered(words) => (ChartImage::NotRendered, Some(words), None),
             };
-            let entry = style.map(ImageStyle::override_entry);
-            ChartImageValues { environment: environment.name.clone(), service, image, reason, overrides: entry }
+            let overrides = style.map(ImageStyle::override_entry);
+            let causes = causes.into_iter().map(|cause| ChartFault {
+                message: cause.message,
+                line: cause.line,
+                style: cause.style,
+            });
+            let (environment, causes) = (environment.name.clone(), causes.collect());
+            ChartImageValues { environment, service, image, reason, overrides, causes }
         }));
     }
     report.chart_images = Some(charts);

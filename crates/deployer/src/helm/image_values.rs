@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
+use super::chart_causes::{self, ChartCause};
 use super::chart_folder::ChartFolder;
 use super::plan::chart_problems;
 use super::program::{Capabilities, HelmProgram};
 use super::render::{AT_ONCE, Answer, Operation, fail_with, in_parallel, run_blocking, template};
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
-use crate::namespace::carries_its_image;
+use crate::namespace::{ImageFault, image_faults};
 use crate::program_search::ProgramSearch;
 use crate::request::{DeployRequest, DeployService};
 
@@ -28,6 +29,16 @@ pub enum ImageValues {
     NotRendered(String),
 }
 
+/// The answer, and what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundImageValues {
+    /// Whether the chart runs the locked image of its service, and how.
+    pub values: ImageValues,
+    /// What is wrong with the values of the request; where it runs its image, what else in it is of the lock and not locked.
+    pub causes: Vec<ChartCause>,
+}
+
 /// Renders the charts of services with the values of the request, then with one candidate after the other, until a container
 /// runs the locked image by its digest and every label is valid. No cluster is asked.
 ///
@@ -40,7 +51,7 @@ pub async fn find_image_values(
     search: &ProgramSearch,
     request: &DeployRequest,
     candidates: BTreeMap<ServiceName, Vec<Map<String, Value>>>,
-) -> Result<BTreeMap<ServiceName, ImageValues>, DeployError> {
+) -> Result<BTreeMap<ServiceName, FoundImageValues>, DeployError> {
     let mut asked = request.clone();
     asked.services.retain(|service| candidates.contains_key(&service.name));
     let (search, pins) = (search.clone(), Pins::new(request.images()));
@@ -63,27 +74,48 @@ fn find(
     service: &DeployService,
     candidates: &[Map<String, Value>],
     pins: &Pins,
-) -> Result<ImageValues, DeployError> {
+) -> Result<FoundImageValues, DeployError> {
     let render = |values: &Map<String, Value>| -> Result<Answer, DeployError> {
         let folder = ChartFolder::write(&service.files, values)?;
         template(helm, &folder, request, service, &Capabilities::default(), Operation::Install)
     };
-    let refusal = match render(&service.values)? {
-        Ok(rendering) if carries_its_image(service, pins, &rendering) => return Ok(ImageValues::AsGiven),
-        Ok(_) => None,
-        Err(problems) => Some(problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; ")),
+    let of_others = |faults: &[ImageFault]| {
+        let others: Vec<&ImageFault> = faults.iter().filter(|fault| !fault.is_own).collect();
+        chart_causes::of_images(request, service, &others)
+    };
+    let (refusal, mut causes) = match render(&service.values)? {
+        Ok(rendering) => {
+            let faults = image_faults(service, pins, &rendering);
+            if faults.is_carried() {
+                return Ok(FoundImageValues { values: ImageValues::AsGiven, causes: of_others(&faults.images) });
+            }
+            (None, chart_causes::of_faults(request, service, &faults))
+        }
+        Err(problems) => {
+            let words = problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>().join("; ");
+            let causes = chart_causes::of_schema(service, &words);
+            (Some(words), causes)
+        }
     };
     let mut is_rendered = false;
     for (index, values) in candidates.iter().enumerate() {
         if let Ok(rendering) = render(values)? {
-            if carries_its_image(service, pins, &rendering) {
-                return Ok(ImageValues::Candidate(index));
+            let faults = image_faults(service, pins, &rendering);
+            if faults.is_carried() {
+                // The candidate is what to write.
+                causes.retain(|cause| cause.is_about_own);
+                for cause in &mut causes {
+                    cause.style = None;
+                }
+                causes.extend(of_others(&faults.images));
+                return Ok(FoundImageValues { values: ImageValues::Candidate(index), causes });
             }
             is_rendered = true;
         }
     }
-    Ok(match refusal {
+    let values = match refusal {
         Some(words) if !is_rendered => ImageValues::NotRendered(words),
         Some(_) | None => ImageValues::None,
-    })
+    };
+    Ok(FoundImageValues { values, causes })
 }

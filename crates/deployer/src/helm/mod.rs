@@ -5,7 +5,9 @@
 
 mod archive;
 mod changes;
+mod chart_causes;
 mod chart_folder;
+mod chart_lines;
 mod dependencies;
 mod fixed;
 mod hooks;
@@ -22,7 +24,8 @@ mod target;
 mod unchanged;
 mod upgrading;
 
-pub use image_values::{ImageValues, find_image_values};
+pub use chart_causes::ChartCause;
+pub use image_values::{FoundImageValues, ImageValues, find_image_values};
 pub(crate) use plan::of_chart;
 pub use plan::{HelmPlan, PlannedRelease, ReleaseAction};
 pub use program::{HelmMajor, HelmProgram, HelmVersion};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lock_model::{ImageReference, ServiceName};
+use lock_model::{ImageReference, ImageRepository, ServiceName};
 use serde_json::{Map, Value};
 
 use super::rendering::Rendering;
@@ -108,25 +108,66 @@ pub(crate) fn inspect_last_hooks<'a>(
     inspection
 }
 
-/// Whether a service's own image is in a container of it, everywhere with the locked digest, and no label suffers for it.
-pub(crate) fn carries_its_image(service: &DeployService, pins: &Pins, all: &Rendering) -> bool {
-    let Some(own) = &service.image else { return false };
-    let mut in_container = false;
+/// What keeps objects from running the images of the lock.
+#[derive(Debug, Default)]
+pub(crate) struct ImageFaults {
+    /// Whether a container runs the service's own image by its digest.
+    pub(crate) runs_own: bool,
+    /// Labels that the image makes invalid.
+    pub(crate) labels: BTreeSet<LabelFault>,
+    /// Images of locked repositories that are not the locked ones.
+    pub(crate) images: Vec<ImageFault>,
+}
+
+/// A label that no label may be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LabelFault {
+    pub(crate) name: String,
+    pub(crate) message: String,
+}
+
+/// An image of a locked repository with another digest than the locked one, or none.
+#[derive(Debug)]
+pub(crate) struct ImageFault {
+    pub(crate) message: String,
+    /// As it is written.
+    pub(crate) image: String,
+    pub(crate) repository: ImageRepository,
+    /// Whether the repository is that of the service itself.
+    pub(crate) is_own: bool,
+}
+
+impl ImageFaults {
+    /// Whether a service's own image is in a container of it, everywhere with the locked digest, and no label suffers for it.
+    pub(crate) fn is_carried(&self) -> bool {
+        self.runs_own && self.labels.is_empty() && !self.images.iter().any(|fault| fault.is_own)
+    }
+}
+
+/// Looks at the images of rendered objects, and at the labels that they are written into.
+pub(crate) fn image_faults(service: &DeployService, pins: &Pins, all: &Rendering) -> ImageFaults {
+    let mut faults = ImageFaults::default();
     for (id, object) in all.started() {
-        if !labels(id, object).is_empty() {
-            return false;
-        }
+        faults.labels.extend(label_faults(id, object));
         for image in images_of(object, service, pins) {
-            let reference = image.before.parse::<ImageReference>();
-            if reference.is_ok_and(|found| found.repository == own.repository) {
-                if !is_own(&image, service) {
-                    return false;
-                }
-                in_container |= image.slot == Slot::Container;
+            let Ok(found) = image.before.parse::<ImageReference>() else { continue };
+            let own = service.image.as_ref().filter(|own| own.repository == found.repository);
+            let wanted = match (&image.verdict, own) {
+                (_, Some(own)) => own.to_string(),
+                (ImageVerdict::Locked(wanted), None) => wanted.clone(),
+                (ImageVerdict::Ambiguous(which), None) => which.join(", "),
+                (ImageVerdict::Pinned | ImageVerdict::Unpinned(_) | ImageVerdict::NotAnImage, None) => continue,
+            };
+            if wanted.parse::<ImageReference>().is_ok_and(|wanted| wanted.digest == found.digest) {
+                faults.runs_own |= own.is_some() && image.slot == Slot::Container;
+                continue;
             }
+            let message = format!("`{}` of {id} is `{}`, locked is `{wanted}`", image.place, escaped(&image.before));
+            let (repository, is_own) = (found.repository, own.is_some());
+            faults.images.push(ImageFault { message, image: image.before, repository, is_own });
         }
     }
-    in_container
+    faults
 }
 
 fn images_of(object: &Map<String, Value>, service: &DeployService, pins: &Pins) -> Vec<FoundImage> {
@@ -188,8 +229,12 @@ fn reach(request: &DeployRequest, rule: &NamespaceRule, id: &ObjectId, object: &
     violations
 }
 
-/// Values of labels that no API server takes, such as a tag with a digest.
 fn labels(id: &ObjectId, object: &Map<String, Value>) -> Vec<Violation> {
+    label_faults(id, object).into_iter().map(|fault| (ProblemKind::Label, fault.message)).collect()
+}
+
+/// Values of labels that no API server takes, such as a tag with a digest.
+fn label_faults(id: &ObjectId, object: &Map<String, Value>) -> BTreeSet<LabelFault> {
     let mut found = BTreeSet::new();
     crate::image_fields::maps(object, &mut |map| {
         for key in ["labels", "matchLabels"] {
@@ -197,11 +242,13 @@ fn labels(id: &ObjectId, object: &Map<String, Value>) -> Vec<Violation> {
             let wrong = labels
                 .filter_map(|(name, value)| value.as_str().filter(|text| !is_label(text)).map(|text| (name, text)));
             found.extend(wrong.map(|(name, text)| {
-                format!("label `{}` of {id} would be `{}`, which no label may be", escaped(name), escaped(text))
+                let message =
+                    format!("label `{}` of {id} would be `{}`, which no label may be", escaped(name), escaped(text));
+                LabelFault { name: name.clone(), message }
             }));
         }
     });
-    found.into_iter().map(|message| (ProblemKind::Label, message)).collect()
+    found
 }
 
 fn is_label(text: &str) -> bool {

@@ -29,7 +29,7 @@ pub(crate) use environment::PlannedRequest;
 pub use environment::{EnvironmentNamespace, LeftLease};
 pub use foreign_fields::ForeignFields;
 pub(crate) use foreign_fields::foreign_fields;
-pub(crate) use inspect::{Inspection, carries_its_image, inspect, inspect_last_hooks};
+pub(crate) use inspect::{ImageFault, ImageFaults, Inspection, LabelFault, image_faults, inspect, inspect_last_hooks};
 pub use jobs::AwaitedJobs;
 pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
 pub use leasing::TakenLease;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deployer::helm::{ImageValues, find_image_values};
+use deployer::helm::{ChartCause, ImageValues, find_image_values};
 use deployer::{DeployError, DeployProblems, ProblemKind};
 use lock_model::{ServiceName, TreePath};
 use serde_json::{Map, Value};
@@ -39,13 +39,16 @@ pub(crate) enum FoundStyle<'a> {
     NotRendered(String),
 }
 
+/// The same with what is wrong with the values of the configuration.
+pub(crate) type FoundChart<'a> = (FoundStyle<'a>, Vec<ChartCause>);
+
 impl Deployable {
     /// Renders the charts of some services in the known ways.
     pub(crate) async fn find_styles(
         &self,
         context: &Workspace,
         services: impl Fn(&ServiceName) -> bool,
-    ) -> Result<BTreeMap<ServiceName, FoundStyle<'_>>, DeployError> {
+    ) -> Result<BTreeMap<ServiceName, FoundChart<'_>>, DeployError> {
         let asked = self.styles.iter().filter(|(name, _)| services(name));
         let values = |styles: &[ImageStyle]| styles.iter().map(|style| style.values.clone()).collect();
         let candidates: BTreeMap<ServiceName, Vec<Map<String, Value>>> =
@@ -56,13 +59,13 @@ impl Deployable {
         let found = find_image_values(&program_search(context), &self.request, candidates).await?;
         let style = |name: &ServiceName, index: usize| self.styles.get(name).and_then(|styles| styles.get(index));
         let found = found.into_iter().map(|(name, answer)| {
-            let answer = match answer {
+            let style_found = match answer.values {
                 ImageValues::AsGiven => FoundStyle::AsGiven,
                 ImageValues::Candidate(index) => style(&name, index).map_or(FoundStyle::None, FoundStyle::Other),
                 ImageValues::None => FoundStyle::None,
                 ImageValues::NotRendered(words) => FoundStyle::NotRendered(words),
             };
-            (name, answer)
+            (name, (style_found, answer.causes))
         });
         Ok(found.collect())
     }
@@ -82,15 +85,16 @@ impl Deployable {
         let found = self.find_styles(context, |name| asked.contains(name)).await.unwrap_or_default();
         let mut hints = BTreeSet::new();
         for problem in all {
-            let style =
+            let chart =
                 problem.service.as_ref().filter(|_| is_about_values(problem.kind)).and_then(|name| found.get(name));
-            match style {
+            let name = problem.service.as_ref().map(ServiceName::as_str).unwrap_or_default();
+            hints.extend(chart.iter().flat_map(|(_, causes)| causes).filter_map(|cause| hint_of_cause(name, cause)));
+            match chart.map(|(style, _)| style) {
                 Some(FoundStyle::Other(style)) => {
                     hints.insert(format!(
                         "the chart of `{}` takes its digest with this entry of `environments.{}.overrides`, as rendering it in \
                          every known way has shown: {}",
-                        problem.service.as_ref().map(ServiceName::as_str).unwrap_or_default(),
-                        self.request.environment,
+                        name, self.request.environment,
                         style.override_entry(),
                     ));
                 }
@@ -101,4 +105,11 @@ impl Deployable {
         }
         hints
     }
+}
+
+/// What to write about a cause, with the line of the chart that it comes from.
+fn hint_of_cause(service: &str, cause: &ChartCause) -> Option<String> {
+    let style = cause.style.as_ref()?;
+    let place = cause.line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default();
+    Some(format!("in the `target` of `{service}`, for its chart{place}: {style}"))
 }

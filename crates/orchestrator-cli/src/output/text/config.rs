@@ -1,6 +1,6 @@
 use lock_model::CONFIG_FILE;
 use orchestrator::report::v1::{
-    Approvers, ChartImage, ChartImageValues, ConfigCheckReport, ConfigInitReport, ConfigShowReport,
+    Approvers, ChartFault, ChartImage, ChartImageValues, ConfigCheckReport, ConfigInitReport, ConfigShowReport,
 };
 
 use super::{Text, not_judged};
@@ -61,14 +61,42 @@ fn chart_images(charts: &[ChartImageValues]) -> Page {
     if environment.is_some() {
         text += "\n";
     }
-    for ChartImageValues { environment, service, .. } in of(ChartImage::NoneFits) {
+    for chart in of(ChartImage::OtherContainer) {
         text += format!(
-            "{service} in {environment} takes the locked image in no known way: look in its templates for the values that the \
-             image comes from, and name them in `target.image-values`\n"
+            "{} in {}: another container of its chart has an image of the lock without its digest\n",
+            chart.service, chart.environment
         );
+        text += causes(chart);
     }
-    for ChartImageValues { environment, service, reason, .. } in of(ChartImage::NotRendered) {
-        text += format!("{service} in {environment} is not rendered: {}\n", reason.as_deref().unwrap_or_default());
+    for chart in of(ChartImage::OtherValues).filter(|chart| !chart.causes.is_empty()) {
+        text += format!("{} in {}: why it needs its override\n", chart.service, chart.environment);
+        text += causes(chart);
+    }
+    for chart in of(ChartImage::NoneFits) {
+        text += format!(
+            "{} in {} takes the locked image in no known way: name the values that it comes from in `target.image-values`\n",
+            chart.service, chart.environment
+        );
+        text += causes(chart);
+    }
+    for chart in of(ChartImage::NotRendered) {
+        let reason = chart.reason.as_deref().unwrap_or_default();
+        text += format!("{} in {} is not rendered: {reason}\n", chart.service, chart.environment);
+        text += causes(chart);
+    }
+    text
+}
+
+/// What is wrong with a chart: the line of it, and what to write.
+fn causes(chart: &ChartImageValues) -> Page {
+    let mut text = Page::default();
+    for ChartFault { message, line, style, .. } in &chart.causes {
+        let line = line.as_ref().map(|line| format!("{line}: ")).unwrap_or_default();
+        text += format!("  {line}{message}\n");
+        if let Some(style) = style {
+            let is_key = style.starts_with("values: ") || style.starts_with("image-values: ");
+            text += format!("    hint: {}{style}\n", if is_key { "in its `target`: " } else { "" });
+        }
     }
     text
 }

@@ -49,6 +49,23 @@ pub struct ChartImageValues {
     /// The entry of the environment's `overrides` that gives the chart its image, as YAML.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrides: Option<String>,
+    /// What is wrong with what the chart is given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<ChartFault>,
+}
+
+/// One thing that keeps a chart from running what is locked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct ChartFault {
+    /// What helm renders, or refuses.
+    pub message: String,
+    /// Where the chart says so, as in `templates/app.yaml:14`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// What to write: keys of `target`, or a change of the chart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub style: Option<String>,
 }
 
 /// Whether a chart gets the locked image.
@@ -57,6 +74,8 @@ pub struct ChartImageValues {
 pub enum ChartImage {
     /// With the values that the configuration gives it.
     Locked,
+    /// It does, and another container of the chart has an image of the lock without its locked digest.
+    OtherContainer,
     /// With other `image-values`.
     OtherValues,
     /// With none of the known ways to take an image.

@@ -32,7 +32,7 @@ mod verdict;
 
 pub use approvals::{AppliedFallback, ApprovalsReport, CarriedReview, NotCountedReview, UnreviewedLock};
 pub use configuration::{
-    Approvers, ChartImage, ChartImageValues, ConfigCheckReport, ConfigInitReport, ConfigShowReport,
+    Approvers, ChartFault, ChartImage, ChartImageValues, ConfigCheckReport, ConfigInitReport, ConfigShowReport,
     SuggestedEnvironment,
 };
 pub use deployment::{DriftReport, NotDeployedService, PlanReport, VerifyReport};
