@@ -159,8 +159,9 @@ impl Parts {
             Some(name) => name.to_owned(),
             None => return Err(kubeconfig("it has no `current-context`, and no context is named")),
         };
-        let (Some(found), _) = entry(&document, "contexts", &name, "context")? else {
-            return Err(wrong(&name, "the kubeconfig has no context of this name".to_owned()));
+        let found = match entry(&document, "contexts", &name, "context")? {
+            (Some(found), _) => found,
+            (None, names) => return Err(wrong(&name, format!("the kubeconfig has {names}"))),
         };
         let found = Value::Object(found);
         let part = |list: &str, key: &str| -> Result<Option<Map<String, Value>>, ClusterError> {

@@ -163,7 +163,7 @@ impl Config {
                 first.is_some_and(|first| std::ptr::eq(first, rule))
             };
             if !paths.iter().any(|path| rule.pattern.matches_path(path)) {
-                problems.add(origin, format!("pattern `{}` matches no submodule", rule.pattern));
+                matches_nothing(problems, origin, &rule.pattern, "submodule", paths.iter().map(|path| (None, path)));
             } else if rule.pattern.as_str() != "**" && !paths.iter().any(decides) {
                 problems.add(
                     origin,
@@ -226,9 +226,13 @@ impl Config {
             node.map(|node| node.origin.clone())
         };
         let items = tree.and_then(|tree| tree.get("deploy")).and_then(Node::list).unwrap_or_default();
+        let mut no_service = |origin: &Origin, pattern: &Pattern| {
+            let all = services.iter().map(|service| (Some(&service.name), &service.path));
+            matches_nothing(problems, origin, pattern, "service", all);
+        };
         for (pattern, node) in environment.deploy.iter().zip(items) {
             if !matched(pattern) {
-                problems.add(&node.origin, format!("pattern `{pattern}` matches no service"));
+                no_service(&node.origin, pattern);
             }
         }
         let overrides = environment.overrides.iter().map(|entry| (&entry.pattern, &entry.match_origin));
@@ -236,7 +240,7 @@ impl Config {
         let waves = environment.waves.iter().map(|entry| (&entry.pattern, &entry.match_origin));
         for (pattern, origin) in overrides.chain(migrations).chain(waves) {
             if !matched(pattern) {
-                problems.add(origin, format!("pattern `{pattern}` matches no service"));
+                no_service(origin, pattern);
             }
         }
         for name in environment.not_deployed.keys() {
@@ -483,4 +487,24 @@ pub(super) fn source_folder(filled: &str, path: &TreePath) -> Result<SourceFolde
         }
         _ => SourceFolder::InTree(folder),
     })
+}
+
+/// A pattern that fits nothing, with the name, path or folder that it may mean.
+fn matches_nothing<'a>(
+    problems: &mut Problems,
+    origin: &Origin,
+    pattern: &Pattern,
+    what: &str,
+    all: impl Iterator<Item = (Option<&'a ServiceName>, &'a TreePath)>,
+) {
+    let mut known = Vec::new();
+    for (name, path) in all {
+        known.push(name.map_or_else(|| path.file_name(), ServiceName::as_str).to_owned());
+        known.push(path.to_string());
+        if let Some((folder, _)) = path.as_str().rsplit_once('/') {
+            known.extend([format!("{folder}/*"), format!("{folder}/**")]);
+        }
+    }
+    let message = format!("pattern `{pattern}` matches no {what}");
+    problems.add(origin, message).suggest(pattern.as_str(), known.iter().map(String::as_str));
 }

@@ -371,9 +371,12 @@ impl Context {
 
     /// The newest commit of a branch of the forge; its objects are here.
     pub(crate) async fn branch_head(&self, branch: &str) -> Result<CommitId> {
-        self.find_branch_head(branch)
-            .await?
-            .ok_or_else(|| Error::new(ErrorKind::Repository, format!("the forge has no branch `{branch}`")))
+        if let Some(head) = self.find_branch_head(branch).await? {
+            return Ok(head);
+        }
+        let branches = self.forge.branches().await.unwrap_or_default();
+        Err(Error::new(ErrorKind::Repository, format!("the forge has no branch `{branch}`"))
+            .hint(crate::labels::other_names(branch, "the forge", branches.keys().map(lock_model::BranchName::as_str))))
     }
 
     /// The same for a branch that need not be there.

@@ -118,7 +118,11 @@ fn named_release(ledger: &Ledger, name: &str) -> Result<ReleaseId> {
     };
     match named.iter().collect::<Vec<_>>().as_slice() {
         [one] => Ok((**one).clone()),
-        [] => Err(wrong(format!("`{shown}` names no release of the ledger"))),
+        [] => {
+            let tags = ledger.records().iter().filter_map(|record| record.entry.tag.as_deref());
+            let near = config::nearest(name, tags).map(|near| format!(", did you mean `{near}`?")).unwrap_or_default();
+            Err(wrong(format!("`{shown}` names no release of the ledger{near}")))
+        }
         several => {
             let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
             Err(wrong(format!("`{shown}` names several releases: {}", ids.join(", "))))

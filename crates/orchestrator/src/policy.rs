@@ -52,12 +52,17 @@ pub(crate) async fn by_administrator(context: &Context) -> Result<()> {
     context.needs_actor()?;
     let name = &context.run.actor;
     let users = context.forge.users().await?;
+    let names: Vec<String> = users.iter().map(|user| user.name.to_string()).collect();
     let user = users.into_iter().find(|user| user.name.as_str().eq_ignore_ascii_case(name));
     let why = match user {
         Some(user) if user.bot => "is a bot".to_owned(),
         Some(user) if user.role == Role::Admin => return Ok(()),
         Some(user) => format!("has the role {}", user.role),
-        None => "is no user of the forge".to_owned(),
+        None => {
+            let near = config::nearest(name, names.iter().map(String::as_str));
+            let near = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+            format!("is no user of the forge{near}")
+        }
     };
     Err(Error::new(ErrorKind::Denied, format!("`{name}` {why}: rules are put in force by administrators only"))
         .hint("a person who administers the forge runs this: `--as USER`"))

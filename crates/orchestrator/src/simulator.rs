@@ -12,8 +12,10 @@ use lock_model::{BranchName, Timestamp, UserName};
 
 use crate::clock::Clock;
 use crate::context::{Surroundings, find_git, git_options, who_acts};
+use crate::engine::{APPROVALS_STATUS, LOCK_STATUS, SUITES_STATUS};
 use crate::error::{Error, ErrorKind, Result};
 use crate::identity::Actor;
+use crate::labels::other_names;
 use crate::report::v1::{ForgeInitReport, UpdateVerdictReport};
 
 /// How to make a local forge.
@@ -73,6 +75,7 @@ pub fn init_forge(
     one_user_a_mail(&request.users)?;
     let bot = &request.bot;
     one_user_a_name(bot, &request.users)?;
+    known_statuses(&request.protect)?;
     let locks_on = match &request.locks_on {
         Some(branch) if !request.protect.iter().any(|(protected, _)| protected == branch) => {
             return Err(Error::new(
@@ -109,6 +112,19 @@ pub fn init_forge(
         WriteOutcome::Updated | WriteOutcome::Unchanged => false,
     };
     Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created, changes })
+}
+
+/// A required status of this program that it never sets would let nothing be merged. Those of environments have the names of
+/// environments, which a forge does not know yet; what other programs set is theirs.
+fn known_statuses(protect: &[(BranchName, Vec<String>)]) -> Result<()> {
+    let ours = [LOCK_STATUS, SUITES_STATUS, APPROVALS_STATUS];
+    let is_ours = |status: &&String| status.starts_with("orchestrator/") && !status.ends_with("-proof");
+    let mut asked = protect.iter().flat_map(|(branch, required)| required.iter().map(move |status| (branch, status)));
+    let wrong = asked.find(|(_, status)| is_ours(status) && !ours.contains(&status.as_str()));
+    let Some((branch, status)) = wrong else { return Ok(()) };
+    let shown = lock_model::escaping::escape_short(status, 80);
+    Err(Error::new(ErrorKind::Usage, format!("`--protect {branch}` requires `{shown}`, a status that is never set"))
+        .hint(other_names(status, "orchestrator", ours.into_iter().chain(["orchestrator/ENVIRONMENT-proof"]))))
 }
 
 /// Says how a forge that is there gets other settings.

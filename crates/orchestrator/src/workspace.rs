@@ -247,8 +247,25 @@ impl Workspace {
             }
         }
         let branch = if self.forge_refs.is_some() { "a branch of the forge" } else { "a branch" };
+        let near = self.nearest_revision(revision).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
         Err(Error::new(ErrorKind::Repository, format!("`{revision}` names no commit"))
-            .hint(format!("give {branch}, a tag or a full commit id")))
+            .hint(format!("{near}give {branch}, a tag or a full commit id")))
+    }
+
+    /// The branch or tag whose name is nearest.
+    fn nearest_revision(&self, revision: &str) -> Option<String> {
+        let branches = match self.forge_refs {
+            Some(own) => format!("{own}/heads/"),
+            None => "refs/heads/".to_owned(),
+        };
+        let names = [branches.as_str(), "refs/tags/", "refs/remotes/origin/"].into_iter().flat_map(|prefix| {
+            let refs = self.git.refs(prefix).unwrap_or_default();
+            refs.into_iter()
+                .filter_map(move |found| Some(found.name.strip_prefix(prefix)?.to_owned()))
+                .collect::<Vec<_>>()
+        });
+        let names: Vec<String> = names.collect();
+        config::nearest(revision, names.iter().map(String::as_str)).map(str::to_owned)
     }
 
     /// Refuses a branch or tag that is called like the first digits of another commit's id: anybody who can push makes one,

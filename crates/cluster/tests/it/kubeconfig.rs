@@ -71,7 +71,7 @@ fn t23_a_login_program_is_refused_whatever_is_allowed() {
 fn a_kubeconfig_that_names_no_cluster_is_refused_without_showing_values() {
     let good = config(SERVER, &format!("token: {CANARY}"));
     let table: &[(String, Option<&str>, &str)] = &[
-        (good.clone(), Some("gone"), "context `gone`: the kubeconfig has no context of this name"),
+        (good.clone(), Some("gone"), "context `gone`: the kubeconfig has contexts `"),
         (
             good.clone(),
             Some("other"),

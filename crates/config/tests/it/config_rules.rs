@@ -217,7 +217,7 @@ environments:
     13: environments.staging.deploy: `grafana` would be locked and not deployed to `staging`, without a reason (`locked-only: { reason: … }` says why)
     13: environments.staging.deploy[1]: pattern `infra/*` matches no service
     14: environments.staging.not-deployed.shop-crat: no service is named `shop-crat` (did you mean `shop-cart`?)
-    15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service
+    15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service (did you mean `shop-cart`?)
     16: environments.staging.migrations[0].match: pattern `shop-orders` matches no service
     17: environments.staging.waves: target `render` writes all services at once: it has no waves (what follows the branch decides on the order)
     17: environments.staging.waves: no wave of `staging` has `shop-cart`, `a__-b` (a first wave `"**"` has every service that no later wave names)

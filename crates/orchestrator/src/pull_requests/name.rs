@@ -37,13 +37,18 @@ pub async fn find_pull_request(context: &Context, name: &PullRequestName) -> Res
         PullRequestName::Head(branch) => branch,
     };
     let mut of_branch = context.forge.pull_requests(None).await?;
+    let heads: Vec<String> = of_branch.iter().map(|one| one.head_branch.to_string()).collect();
     of_branch.retain(|one| one.head_branch == *branch);
     let open: Vec<&PullRequest> = of_branch.iter().filter(|one| one.state == PullRequestState::Open).collect();
     match (open.as_slice(), of_branch.last()) {
         ([one], _) => Ok(one.number),
         ([], Some(newest)) => Ok(newest.number),
-        ([], None) => Err(Error::new(ErrorKind::Usage, format!("no pull request merges `{branch}`"))
-            .hint("`orchestrator forge pr list --state all` shows all of them")),
+        ([], None) => {
+            let near = config::nearest(branch.as_str(), heads.iter().map(String::as_str));
+            let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            Err(Error::new(ErrorKind::Usage, format!("no pull request merges `{branch}`"))
+                .hint(format!("{near}`orchestrator forge pr list --state all` shows all of them")))
+        }
         (several, _) => {
             let into =
                 |one: &&PullRequest| Problem::new(format!("#{}", one.number), format!("into `{}`", one.base_branch));

@@ -12,7 +12,7 @@ use deployer::PlanDetail;
 use ledger::{Ledger, RecordDraft, Step, StepResult as RecordResult};
 use lock_model::{EnvironmentName, LockId, ReleaseId};
 use promotion::attempts::Purpose;
-use promotion::rollback::{self, RollbackTarget, TargetState};
+use promotion::rollback::{self, NoTarget, RollbackTarget, TargetState};
 
 pub use check::check_rollbacks;
 pub(crate) use ground::RollbackGround;
@@ -216,7 +216,12 @@ async fn rollback_target<'a>(
             | lock_model::ErrorClass::Storage
             | lock_model::ErrorClass::Bug => ErrorKind::Refused,
         };
-        let hint = error.hint();
+        let mut hint = error.hint();
+        if let NoTarget::Unknown { requested, known, .. } = &error
+            && let Some(near) = config::nearest(requested, known.iter().map(String::as_str))
+        {
+            hint = format!("did you mean `{near}`? {hint}");
+        }
         Error::from_source(code, format!("`{name}` cannot be rolled back"), error).hint(hint)
     })?;
     let revision = Revision::load(context, &target.commit)?;

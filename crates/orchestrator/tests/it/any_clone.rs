@@ -281,6 +281,17 @@ async fn a_repository_without_submodules_gets_no_configuration() {
     assert!(error.hints()[0].contains("`git submodule add URL PATH`"), "{error:?}");
 }
 
+#[tokio::test]
+async fn a_misspelt_revision_gets_the_nearest_branch() {
+    let shop = shop();
+    clone(&shop, "plain");
+    for (revision, hint) in [("dve", "did you mean `dev`? give a branch, "), ("nothing-like-it", "give a branch, ")] {
+        let answer = generate_lock(&alone(&shop, "plain"), &LockGenerateRequest::new(revision)).await;
+        let error = fails(answer, ErrorKind::Repository);
+        assert!(error.hints()[0].starts_with(hint), "{revision}: {error:?}");
+    }
+}
+
 /// What the submodules bring is an environment that can be pasted.
 #[tokio::test]
 async fn a_first_configuration_comes_with_an_environment_for_charts_or_manifests() {

@@ -368,6 +368,27 @@ async fn t63_a_release_that_passed_is_repaired_after_its_approvers_left_and_the_
     assert!(promote.step == "promote" && promote.detail.contains("only eve could give one"), "{report:#?}");
 }
 
+/// Nothing could be merged: each of these statuses would be missing for ever.
+#[test]
+fn a_required_status_that_orchestrator_never_sets_is_refused_with_the_nearest() {
+    let shop = released();
+    let asked = |status: &str| {
+        let mut request = ForgeInitRequest::new(user(BOT), shop.join("orchestrator"));
+        request.protect = vec![("staging".try_into().unwrap(), vec!["ci/build".to_owned(), status.to_owned()])];
+        request.update = true;
+        init_forge(&shop.join("shop.git"), &request, &shop.surroundings())
+    };
+    let error = asked("orchestrator/suits").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert_eq!(error.message(), "`--protect staging` requires `orchestrator/suits`, a status that is never set");
+    let hint = "did you mean `orchestrator/suites`? orchestrator has: orchestrator/lock, orchestrator/suites, \
+                orchestrator/approvals, orchestrator/ENVIRONMENT-proof";
+    assert_eq!(error.hints()[0], hint);
+    for status in ["orchestrator/suites", "orchestrator/canary-proof"] {
+        asked(status).unwrap();
+    }
+}
+
 /// To a forge `Ana` and `ana` are one: as two users they would approve twice, or be bot and person at once.
 #[test]
 fn t72_no_name_stands_for_two_users() {

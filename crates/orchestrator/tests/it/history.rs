@@ -65,7 +65,12 @@ async fn history_is_narrowed_by_release_and_time() {
         request.release = Some(wrong.to_owned());
         let error = fails(history(&shop.bot(), &request).await, ErrorKind::Usage);
         assert!(error.hints()[0].contains("orchestrator releases"), "{error}");
+        assert!(!error.message().contains("did you mean"), "{error}");
     }
+    let mut request = HistoryRequest::default();
+    request.release = Some(tag.as_str().replacen("release", "relaese", 1));
+    let error = fails(history(&shop.bot(), &request).await, ErrorKind::Usage);
+    assert!(error.message().ends_with(&format!("did you mean `{tag}`?")), "{error}");
 }
 
 #[tokio::test]

@@ -217,7 +217,11 @@ async fn a_pull_request_is_named_by_number_or_branch_and_closed_with_a_reason() 
     for (text, number) in [("2", 2), ("#7", 7), ("staging", 2), ("dev", 1)] {
         assert_eq!(named(text).await.unwrap(), number, "{text}");
     }
-    assert!(fails(named("nothing").await, ErrorKind::Usage).message().contains("no pull request merges `nothing`"));
+    let nothing = fails(named("nothing").await, ErrorKind::Usage);
+    assert!(nothing.message().contains("no pull request merges `nothing`"));
+    assert!(!nothing.hints()[0].contains("did you mean"), "{nothing:?}");
+    let misspelt = fails(named("stagign").await, ErrorKind::Usage);
+    assert!(misspelt.hints()[0].starts_with("did you mean `staging`?"), "{misspelt:?}");
     let third = shop.open_pull_request("staging", "dev").await;
     let several = fails(named("staging").await, ErrorKind::Usage);
     assert_eq!(several.all_problems().iter().map(|one| one.subject.as_str()).collect::<Vec<_>>(), ["#2", "#3"]);
