@@ -1,5 +1,7 @@
 //! Keys of an environment that concern its cluster, on a real one: settings of plain manifests, kustomizations.
 
+use std::fs;
+
 use test_support::Cluster;
 
 use crate::clusters::{ClusterShop, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART};
@@ -316,6 +318,9 @@ fn what_comes_later_is_named_as_not_available_yet() {
         ("adopt", "environments: { staging: { adopt: {} } }"),
         ("docker", "environments: { staging: { containers: docker } }"),
         ("stack", "environments: { staging: { stack: {} } }"),
+        ("results", "suites: { a: { kind: container, service: web, results: {} } }"),
+        ("kafka", "base: { health: { dependencies: { bus: \"kafka://svc/bus:9092\" } } }"),
+        ("mongodb", "base: { health: { probes: { db: { kind: mongodb, address: \"svc/db:27017\" } } } }"),
     ];
     for (name, line) in keys {
         let clone = shop.clone_folder();
@@ -323,5 +328,15 @@ fn what_comes_later_is_named_as_not_available_yet() {
         let refused = shop.ends("config check", 2);
         let told = refused.stderr().lines().any(|line| line.contains(name) && line.contains("not available yet"));
         assert!(told, "{name}: {}", refused.text());
+    }
+
+    // Each of them is on the list of the guide, in both languages.
+    for (page, title) in [("docs/guide.md", "### Not available yet"), ("docs/guide.fr.md", "### Pas encore disponible")]
+    {
+        let text = fs::read_to_string(test_support::workspace().join(page)).unwrap();
+        let (_, list) = text.split_once(title).unwrap_or_else(|| panic!("{page} has no list"));
+        for (name, _) in keys {
+            assert!(list.contains(name), "{page}: {name}");
+        }
     }
 }
