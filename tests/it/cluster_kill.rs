@@ -21,8 +21,8 @@ enum Kill {
     WithHelm,
     /// Alone, from outside, while the release is pending: helm ends with it.
     Alone,
-    /// While helm works, which goes on and finishes without it: it was started by a program that does not become it.
-    WithoutHelm,
+    /// While helm works, which was started by a program that does not become it, and ends with the run all the same.
+    Below,
     /// After helm has ended.
     After,
 }
@@ -31,23 +31,24 @@ impl Kill {
     /// What the program in front of helm does instead of its first upgrade.
     const fn script(self) -> &'static str {
         match self {
-            Self::Before => "kill -9 $PPID; exit 1",
+            Self::Before => "kill -9 $run; exit 1",
             Self::Alone => ":",
             // The program itself ends with the run: helm goes first.
-            Self::WithHelm => "\"$helm\" \"$@\" & child=$!; sleep 2; kill -9 $child $PPID; exit 1",
-            Self::WithoutHelm => "\"$helm\" \"$@\" & sleep 2; kill -9 $PPID; wait; exit 0",
-            Self::After => "\"$helm\" \"$@\"; kill -9 $PPID; exit 1",
+            Self::WithHelm => "\"$helm\" \"$@\" & child=$!; sleep 2; kill -9 $child $run; exit 1",
+            Self::Below => "\"$helm\" \"$@\" & sleep 2; kill -9 $run; wait; exit 0",
+            Self::After => "\"$helm\" \"$@\"; kill -9 $run; exit 1",
         }
     }
 }
 
-/// Puts the killing program in front of helm; it kills once.
+/// Puts the killing program in front of helm; it kills once. The run is the parent of its guard.
 fn arm(staging: &ClusterShop<'_>, kill: Kill) {
     let (program, done) = (staging.shop.join("tools/helm"), staging.shop.join("killed"));
     let helm = fs::read_link(&program).unwrap();
     fs::remove_file(&program).unwrap();
     let text = format!(
-        "#!/bin/sh\nhelm='{}'\ncase \" $* \" in\n*' --dry-run'*) ;;\n' upgrade '*) if [ ! -e '{done}' ]; then : > '{done}'; {}; \
+        "#!/bin/sh\nhelm='{}'\nrun=$(cut -d' ' -f4 \"/proc/$PPID/stat\")\n\
+         case \" $* \" in\n*' --dry-run'*) ;;\n' upgrade '*) if [ ! -e '{done}' ]; then : > '{done}'; {}; \
          fi ;;\nesac\nexec \"$helm\" \"$@\"\n",
         helm.display(),
         kill.script(),
@@ -87,17 +88,18 @@ fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
         wait_until("its release is pending", || kubectl(&status).contains("pending"));
         assert_eq!(helms(&staging.namespace).len(), 1);
         run.kill();
-        let killed = Instant::now();
-        let signal = run.wait().signal();
-        while !helms(&staging.namespace).is_empty() {
-            assert!(killed.elapsed() < Duration::from_secs(2), "helm lives on: {:?}", helms(&staging.namespace));
-        }
-        assert!(kubectl(&status).contains("pending"), "helm had no time to write anything: {}", kubectl(&status));
-        signal
+        run.wait().signal()
     } else {
         staging.command(&[], "run staging").run().signal()
     };
+    let killed = Instant::now();
     assert_eq!(signal, Some(9), "{kill:?}, first: {is_first}");
+    while !helms(&staging.namespace).is_empty() {
+        assert!(killed.elapsed() < Duration::from_secs(2), "helm lives on: {:?}", helms(&staging.namespace));
+    }
+    if matches!(kill, Kill::Alone) {
+        assert!(kubectl(&status).contains("pending"), "helm had no time to write anything: {}", kubectl(&status));
+    }
 
     staging.ends("run staging", 0);
     assert_eq!(staging.running(), [digest], "{kill:?}, first: {is_first}");
@@ -121,7 +123,7 @@ fn f2_a_run_that_is_killed_around_helm_is_taken_forward_by_the_same_command() {
         (Kill::WithHelm, true),
         (Kill::Alone, false),
         (Kill::Alone, true),
-        (Kill::WithoutHelm, false),
+        (Kill::Below, false),
         (Kill::After, false),
         (Kill::After, true),
     ];

@@ -17,7 +17,8 @@ const LEAK: &str = r#"#!/bin/sh
 echo "postgres://app:$CANARY_PASSWORD@db/shop"
 printf '%s' "x$CANARY_PASSWORD" | base64
 printf '%s' "$CANARY_PASSWORD" | base64 >&2
-if tr '\0' '\n' < "/proc/$PPID/environ" | grep TOKEN; then echo "variables are open to user $(id -u)"; fi
+run=$(cut -d' ' -f4 "/proc/$PPID/stat")
+if tr '\0' '\n' < "/proc/$run/environ" | grep TOKEN; then echo "variables are open to user $(id -u)"; fi
 exit 1
 "#;
 
