@@ -24,7 +24,7 @@ impl Entry {
     }
 
     /// The name as git sorts it: a folder as if a slash followed.
-    fn order(&self) -> impl Iterator<Item = u8> {
+    pub(crate) fn order(&self) -> impl Iterator<Item = u8> {
         self.name.iter().copied().chain(self.is_folder().then_some(b'/'))
     }
 }
@@ -318,7 +318,7 @@ fn canonical(mode: u32) -> u32 {
 }
 
 /// A folder's object as git writes it.
-fn written(entries: &[Entry]) -> Vec<u8> {
+pub(crate) fn written(entries: &[Entry]) -> Vec<u8> {
     let mut data = Vec::new();
     for entry in entries {
         data.extend_from_slice(format!("{:o} ", canonical(entry.mode)).as_bytes());

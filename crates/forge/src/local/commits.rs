@@ -98,14 +98,11 @@ impl LocalForge {
                     Some(_) | None => Ok(CommitOutcome::Moved { actual: tip.cloned() }),
                 };
             }
-            let tree = self.git.write_tree(tip.map(CommitId::as_str), &changes)?;
-            if let Some(tip) = &actual
-                && tip.tree == tree
-            {
-                return Ok(CommitOutcome::AlreadyThere(tip.id.clone()));
-            }
-            let parents: Vec<CommitId> = tip.cloned().into_iter().collect();
-            let commit = self.git.commit_tree(&tree, &parents, message, &identity)?;
+            let made = self.git.commit_changes(tip, &changes, message, &identity)?;
+            // Only on top of another commit can changes change nothing.
+            let there =
+                || tip.map_or(CommitOutcome::Moved { actual: None }, |tip| CommitOutcome::AlreadyThere(tip.clone()));
+            let Some(commit) = made else { return Ok(there()) };
             match judge(&user, movement, tip, &commit)? {
                 PushVerdict::Allowed | PushVerdict::Bypassed { .. } => {}
                 PushVerdict::Refused { reasons } => return Ok(CommitOutcome::Refused { reasons }),

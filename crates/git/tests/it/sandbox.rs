@@ -42,6 +42,17 @@ impl Sandbox {
         self.init(name, &InitOptions::default())
     }
 
+    /// A repository of the same format with nothing but a commit and what it leads to.
+    pub(crate) fn copy(&self, git: &Git, name: &str, commit: Option<&str>) -> Git {
+        let format = git.object_format().unwrap();
+        let copy = self.init(name, &InitOptions { format, ..InitOptions::default() });
+        if let Some(commit) = commit {
+            let url = self.path().join(name).to_string_lossy().into_owned();
+            let _done = git.checked(["push", "--quiet", &url, &format!("{commit}:refs/heads/base")]).unwrap();
+        }
+        copy
+    }
+
     pub(crate) fn sha256(&self, name: &str) -> Git {
         self.init(name, &InitOptions { format: ObjectFormat::Sha256, ..InitOptions::default() })
     }

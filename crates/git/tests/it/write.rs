@@ -154,3 +154,85 @@ fn t29_names_never_pass_for_options_or_lines() {
         );
     }
 }
+
+/// One child writes what five write: the ids say that all bytes are the same.
+#[test]
+fn a_commit_of_changes_is_the_commit_that_git_makes_of_them() {
+    for sha256 in [false, true] {
+        let sandbox = Sandbox::new();
+        let git = if sha256 { sandbox.sha256("a.git") } else { sandbox.bare("a.git") };
+        let remove = |path: &str| TreeChange::Remove { path: path.to_owned() };
+        let file = |path: &str, mode: u32, bytes: &[u8]| TreeChange::Write {
+            path: path.to_owned(),
+            mode,
+            bytes: bytes.to_vec(),
+        };
+        let first = [write("a", "1"), write("d/e", "2"), write("d/f", "3"), write("d.txt", ""), write("d-", "4")];
+        let long: Vec<u8> = (0..200_000_u32).map(|number| (number % 251) as u8).collect();
+        let changes: [Vec<TreeChange>; 9] = [
+            first.to_vec(),
+            vec![
+                write("d/e", "5"),
+                file("run", git::MODE_EXECUTABLE, b"#!/bin/sh\n"),
+                file("long", git::MODE_FILE, &long),
+            ],
+            // A folder in place of a file, a file in place of a folder, and the last of two writes.
+            vec![write("a/b/c", "x"), write("d", "y"), write("g", "1"), write("g", "2")],
+            vec![remove("a"), remove("d"), remove("never/was"), remove("g/h")],
+            vec![write("a/b/é", "6"), remove("a/b/c"), write("z/z", "1"), remove("z/z")],
+            // Left to git, which knows what it takes.
+            vec![file("link", git::MODE_SYMLINK, b"g"), write("h", "7")],
+            vec![TreeChange::Gitlink { path: "sub".to_owned(), commit: CommitId::try_from("2".repeat(40)).unwrap() }],
+            vec![remove("sub"), remove("link")],
+            vec![write("last", "")],
+        ];
+        let mut tip: Option<CommitId> = None;
+        for (number, changes) in changes.iter().enumerate() {
+            if sha256 && changes.iter().any(|change| matches!(change, TreeChange::Gitlink { .. })) {
+                continue;
+            }
+            for message in ["subject", "subject\n", "subject\n\nbody ünd\n\n", "  indented"] {
+                let base = tip.as_ref().map(CommitId::as_str);
+                let tree = git.write_tree(base, changes).unwrap();
+                let parents: Vec<CommitId> = tip.iter().cloned().collect();
+                let expected = git.commit_tree(&tree, &parents, message, &identity()).unwrap();
+                // In a repository that has none of the objects but those of the commit before.
+                let other = sandbox.copy(&git, &format!("copy-{number}-{}.git", message.len()), base);
+                let made = other.commit_changes(tip.as_ref(), changes, message, &identity()).unwrap();
+                assert_eq!(made.as_ref(), Some(&expected), "{number} {message:?}");
+                let _sound = other.checked(["fsck", "--strict", "--no-dangling"]).unwrap();
+                let files = |git: &git::Git| git.read_files(expected.as_str(), None).unwrap();
+                assert_eq!(files(&other), files(&git));
+            }
+            let parents: Vec<CommitId> = tip.iter().cloned().collect();
+            let tree = git.write_tree(tip.as_ref().map(CommitId::as_str), changes).unwrap();
+            tip = Some(git.commit_tree(&tree, &parents, "next", &identity()).unwrap());
+            assert_eq!(git.commit_changes(tip.as_ref(), &[remove("not/there")], "x", &identity()).unwrap(), None);
+        }
+        let left: Vec<TreeChange> = git
+            .list_files(tip.as_ref().unwrap().as_str(), None)
+            .unwrap()
+            .iter()
+            .map(|file| remove(&file.path))
+            .collect();
+        let empty = git.commit_changes(tip.as_ref(), &left, "x", &identity()).unwrap().unwrap();
+        assert_eq!(git.list_files(empty.as_str(), None).unwrap(), []);
+    }
+}
+
+#[test]
+fn t9_hostile_paths_are_in_no_commit_of_changes() {
+    let sandbox = Sandbox::new();
+    let git = sandbox.bare("a.git");
+    for path in ["../x", "/x", "a/../b", "", "a//b", "./a", "a\0b", ".git/config", "a/.GIT/hooks/x", "git~1/x", "a/"] {
+        let error = git.commit_changes(None, &[write(path, "x")], "x", &identity()).unwrap_err();
+        assert!(error.kind() == GitErrorKind::Operand, "{path}: {error}");
+    }
+    let missing = CommitId::try_from("1".repeat(40)).unwrap();
+    let error = git.commit_changes(Some(&missing), &[write("a", "1")], "x", &identity()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::NotFound, "{error}");
+    // What git leaves out of names is left to git.
+    let odd = git::CommitIdentity::new(". \"Tester\" ", "tester@shop.example", identity().time);
+    let made = git.commit_changes(None, &[write("a", "1")], "x", &odd).unwrap().unwrap();
+    assert_eq!(git.commit(made.as_str()).unwrap().unwrap().author, "Tester <tester@shop.example>");
+}
