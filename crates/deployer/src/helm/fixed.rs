@@ -125,6 +125,7 @@ const FIXED: &[&str] = &[
     "mustCompact",
     "mustDeepCopy",
     "mustFirst",
+    "mustFromJson",
     "mustHas",
     "mustInitial",
     "mustLast",
@@ -141,6 +142,8 @@ const FIXED: &[&str] = &[
     "mustRest",
     "mustReverse",
     "mustSlice",
+    "mustToPrettyJson",
+    "mustToRawJson",
     "mustUniq",
     "mustWithout",
     "nindent",
@@ -184,6 +187,8 @@ const FIXED: &[&str] = &[
     "ternary",
     "title",
     "toDecimal",
+    "toPrettyJson",
+    "toRawJson",
     "toString",
     "toStrings",
     "trim",
@@ -212,26 +217,63 @@ const FIXED: &[&str] = &[
 /// Whether the templates of a chart, and of the charts within it, use nothing but functions that are known to give the same
 /// answer each time. An archive is not looked into.
 pub(super) fn is_fixed(files: &[(String, Vec<u8>)]) -> bool {
-    files.iter().all(|(path, bytes)| {
+    actions_of(files).is_some_and(|all| all.iter().all(|actions| actions.are_fixed(&[])))
+}
+
+/// The actions of all templates of a chart, and of the charts within it; `None` where there is an archive, or a template that
+/// does not end as one does.
+pub(super) fn actions_of(files: &[(String, Vec<u8>)]) -> Option<Vec<Actions<'_>>> {
+    let mut all = Vec::new();
+    for (path, bytes) in files {
         let is_template = path.starts_with("templates/") || path.contains("/templates/");
         let is_within = path.split('/').any(|part| part == "charts");
         match std::str::from_utf8(bytes) {
-            Ok(text) => !is_template || functions(text).is_some_and(|all| all.iter().all(|one| FIXED.contains(one))),
-            Err(_) => !is_template && !is_within,
+            Ok(text) if is_template => all.push(Actions::read(text)?),
+            Ok(_) => {}
+            Err(_) if is_template || is_within => return None,
+            Err(_) => {}
         }
-    })
+    }
+    Some(all)
 }
 
-/// The functions and keywords that a template names; `None` where it does not end as a template does.
-fn functions(template: &str) -> Option<Vec<&str>> {
-    let (mut found, mut rest) = (Vec::new(), template);
-    while let Some((_, action)) = rest.split_once("{{") {
-        rest = match comment(action) {
-            Some(comment) => comment.split_once("*/")?.1.split_once("}}")?.1,
-            None => read_action(action, &mut found)?,
-        };
+/// What a template says within its braces; comments are none of it.
+#[derive(Debug, Default)]
+pub(super) struct Actions<'a> {
+    functions: Vec<&'a str>,
+    texts: Vec<&'a str>,
+}
+
+impl<'a> Actions<'a> {
+    /// Reads a template as Go does; `None` where it does not end as a template does.
+    pub(super) fn read(template: &'a str) -> Option<Self> {
+        let (mut found, mut rest) = (Self::default(), template);
+        while let Some((_, action)) = rest.split_once("{{") {
+            rest = match comment(action) {
+                Some(comment) => comment.split_once("*/")?.1.split_once("}}")?.1,
+                None => {
+                    let behind = read_action(action, &mut found.functions)?;
+                    found.texts.push(action.get(..action.len() - behind.len())?);
+                    behind
+                }
+            };
+        }
+        Some(found)
     }
-    Some(found)
+
+    /// Whether all functions and keywords are known to give the same answer each time, or are among these.
+    pub(super) fn are_fixed(&self, more: &[&str]) -> bool {
+        self.functions.iter().all(|one| FIXED.contains(one) || more.contains(one))
+    }
+
+    pub(super) fn name(&self, function: &str) -> bool {
+        self.functions.contains(&function)
+    }
+
+    /// Each action with what it quotes.
+    pub(super) fn texts(&self) -> &[&'a str] {
+        &self.texts
+    }
 }
 
 /// What follows the opening of a comment.

@@ -19,6 +19,7 @@ mod proof;
 mod removed;
 mod render;
 mod schema_references;
+mod settled;
 mod stored;
 mod target;
 mod unchanged;

@@ -13,13 +13,14 @@ use super::plan::{
 use super::program::{Capabilities, HelmProgram};
 use super::removed::LeftRelease;
 use super::render::{
-    AT_ONCE, Answer, Operation, all_rendered, fail_with, in_parallel, render_for_cluster, run_blocking,
+    AT_ONCE, Answer, Operation, all_rendered, fail_with, in_parallel, render_for_cluster, render_once, run_blocking,
 };
+use super::settled::{has_others, is_settled};
 use super::stored::{Status, StoredRelease, releases};
 use super::target::HelmTarget;
 use super::unchanged::Source;
 use crate::error::DeployError;
-use crate::namespace::{EnvironmentNamespace, Rendering, compare, missing_references, unserved_kinds};
+use crate::namespace::{EnvironmentNamespace, Live, Rendering, compare, missing_references, unserved_kinds};
 use crate::plan::Plan;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
@@ -60,26 +61,17 @@ impl HelmTarget {
                 (name, operation)
             })
             .collect();
-        let mut kept = Kept { stored: Arc::new(stored.clone()), except: BTreeSet::new() };
+        let mut known = Known { stored: Arc::new(stored.clone()), ..Known::default() };
         let (helm, rendered, mut problems, references, mut live) = loop {
             let (helm, answers) =
-                self.render(request, &settings, capabilities.clone(), operations.clone(), kept.clone()).await?;
-            let is_kept: BTreeSet<ServiceName> = request
-                .services
-                .iter()
-                .zip(&answers)
-                .filter(|(_, (_, kept))| *kept)
-                .map(|(one, _)| one.name.clone())
-                .collect();
+                self.render(request, &settings, capabilities.clone(), operations.clone(), known.clone()).await?;
+            let names = request.services.iter().map(|service| &service.name);
+            let ways: BTreeMap<ServiceName, Way> = names.cloned().zip(answers.iter().map(|(_, way)| *way)).collect();
             let answers = answers.into_iter().map(|(answer, _)| answer);
             let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
             let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
             let live = compare(connection, namespace, &asked).await?;
-            // What is deployed again is rendered again.
-            let differs = |service: &&ServiceName| live.get(*service).is_some_and(|live| !live.differing.is_empty());
-            let again: Vec<ServiceName> = is_kept.iter().filter(differs).cloned().collect();
-            if !again.is_empty() {
-                kept.except.extend(again);
+            if known.is_extended(&ways, &live) {
                 continue;
             }
             let references = missing_references(connection, namespace, &asked, &settings).await?;
@@ -109,26 +101,44 @@ impl HelmTarget {
         Ok(assemble(request, rendered, helm.version(), Found { problems, references, settings, left, capabilities })?)
     }
 
-    /// Renders each service, or takes what helm has stored of it; the answers say which it was.
+    /// Renders each service, or takes what helm has stored of it; the answers say how.
     async fn render(
         &self,
         request: &DeployRequest,
         settings: &PlannedSettings,
         capabilities: Capabilities,
         operations: BTreeMap<String, Operation>,
-        kept: Kept,
-    ) -> Result<(HelmProgram, Vec<(Result<Answer, DeployError>, bool)>), DeployError> {
+        known: Known,
+    ) -> Result<(HelmProgram, Vec<(Result<Answer, DeployError>, Way)>), DeployError> {
         let (search, kubeconfig, asked) =
             (self.search_without(settings), Arc::clone(&self.kubeconfig), request.clone());
         run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
-            let answers = in_parallel(AT_ONCE, &asked.services, |service| {
-                if let Some(rendering) = kept.rendering_of(&asked, service, &helm) {
-                    return (Ok(Ok(rendering)), true);
-                }
-                let operation = operations.get(service.name.as_str()).copied().unwrap_or(Operation::Install);
-                let kubeconfig = kubeconfig.expose_secret();
-                (render_for_cluster(&helm, &asked, service, &capabilities, operation, kubeconfig), false)
+            let operation =
+                |service: &DeployService| operations.get(service.name.as_str()).copied().unwrap_or(Operation::Install);
+            let mut work: Vec<(&DeployService, Option<Rendering>, Way)> = Vec::new();
+            for service in &asked.services {
+                let rendering = known.rendering_of(&asked, service, &helm);
+                let way = match &rendering {
+                    Some(_) => Way::Kept,
+                    None if known.is_settled(&asked, service, operation(service)) => Way::WithoutCluster,
+                    None => Way::WithCluster,
+                };
+                work.push((service, rendering, way));
+            }
+            reach_cluster(&mut work, |service| operation(service) != Operation::Recover);
+            let answers = in_parallel(AT_ONCE, &work, |(service, rendering, way)| {
+                let answer = match (rendering, way) {
+                    (Some(rendering), _) => Ok(Ok(rendering.clone())),
+                    (None, Way::WithoutCluster) => {
+                        render_once(&helm, &asked, service, &capabilities, operation(service))
+                    }
+                    (None, Way::Kept | Way::WithCluster) => {
+                        let kubeconfig = kubeconfig.expose_secret();
+                        render_for_cluster(&helm, &asked, service, &capabilities, operation(service), kubeconfig)
+                    }
+                };
+                (answer, *way)
             });
             Ok((helm, answers))
         })
@@ -180,22 +190,69 @@ fn named(request: &DeployRequest, settings: &PlannedSettings) -> DeployRequest {
     request
 }
 
-/// What helm has stored, in the place of what it would render.
-#[derive(Clone)]
-struct Kept {
-    stored: Arc<BTreeMap<String, StoredRelease>>,
-    /// Services that are rendered all the same.
-    except: BTreeSet<ServiceName>,
+/// How a service was rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It was not: what helm has stored stands for it.
+    Kept,
+    /// Without the cluster, where the [chart says all](super::settled).
+    WithoutCluster,
+    /// Without the cluster, and by a dry run of helm.
+    WithCluster,
 }
 
-impl Kept {
+/// Lets helm render one chart with the cluster, if there is any to be rendered: that it reaches the cluster is known then.
+fn reach_cluster(work: &mut [(&DeployService, Option<Rendering>, Way)], asks_cluster: impl Fn(&DeployService) -> bool) {
+    let is_reached = work.iter().any(|(service, _, way)| *way == Way::WithCluster && asks_cluster(service));
+    if !is_reached && let Some((.., way)) = work.iter_mut().find(|(.., way)| *way == Way::WithoutCluster) {
+        *way = Way::WithCluster;
+    }
+}
+
+/// What is known of releases without that helm renders them.
+#[derive(Clone, Default)]
+struct Known {
+    stored: Arc<BTreeMap<String, StoredRelease>>,
+    /// Services that are rendered although helm has stored them.
+    rendered: BTreeSet<ServiceName>,
+    /// Services that helm renders with the cluster although their charts say all.
+    asked: BTreeSet<ServiceName>,
+}
+
+impl Known {
     /// What a service was rendered to, where its newest revision was made of the same.
     fn rendering_of(&self, request: &DeployRequest, service: &DeployService, helm: &HelmProgram) -> Option<Rendering> {
-        let DeployService { name, files, values, .. } = service;
-        let stored = self.stored.get(name.as_str()).filter(|_| !self.except.contains(name))?;
-        let source = Source { service: name, namespace: &request.namespace, files, values };
-        stored.unchanged(&source, helm.version()).cloned()
+        let stored = self.stored.get(service.name.as_str()).filter(|_| !self.rendered.contains(&service.name))?;
+        stored.unchanged(&source_of(request, service), helm.version()).cloned()
     }
+
+    /// Whether a chart says all that helm would render with the cluster.
+    fn is_settled(&self, request: &DeployRequest, service: &DeployService, operation: Operation) -> bool {
+        let stored = self.stored.get(service.name.as_str());
+        let is_clear = stored.is_none_or(|stored| stored.status == Status::Deployed);
+        !self.asked.contains(&service.name) && is_settled(&source_of(request, service), is_clear.then_some(operation))
+    }
+
+    /// Whether the cluster shows that less is known: what is deployed again is rendered again, and helm is asked about objects
+    /// that are there and that its release does not have.
+    fn is_extended(&mut self, ways: &BTreeMap<ServiceName, Way>, live: &BTreeMap<ServiceName, Live>) -> bool {
+        let before = self.rendered.len() + self.asked.len();
+        for (service, way) in ways {
+            let Some(live) = live.get(service) else { continue };
+            let newest = self.stored.get(service.as_str()).map(|stored| &stored.rendering);
+            match way {
+                Way::Kept if !live.differing.is_empty() => drop(self.rendered.insert(service.clone())),
+                Way::WithoutCluster if has_others(live, newest) => drop(self.asked.insert(service.clone())),
+                Way::Kept | Way::WithoutCluster | Way::WithCluster => {}
+            }
+        }
+        self.rendered.len() + self.asked.len() > before
+    }
+}
+
+fn source_of<'a>(request: &'a DeployRequest, service: &'a DeployService) -> Source<'a> {
+    let DeployService { name, files, values, .. } = service;
+    Source { service: name, namespace: &request.namespace, files, values }
 }
 
 /// Releases of the services' names that another chart made.

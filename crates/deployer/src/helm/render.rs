@@ -48,7 +48,7 @@ pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) 
         let helm = HelmProgram::find(&search)?;
         let answers = in_parallel(AT_ONCE, &request.services, |service| {
             if is_fixed(&service.files) {
-                render_once(&helm, &request, service)
+                render_once(&helm, &request, service, &Capabilities::default(), Operation::Install)
             } else {
                 render_twice(&helm, &request, service)
             }
@@ -92,9 +92,16 @@ pub(super) fn all_rendered<'a>(
     Ok((rendered, problems))
 }
 
-fn render_once(helm: &HelmProgram, request: &DeployRequest, service: &DeployService) -> Result<Answer, DeployError> {
+/// Renders without the cluster, where that says all.
+pub(super) fn render_once(
+    helm: &HelmProgram,
+    request: &DeployRequest,
+    service: &DeployService,
+    capabilities: &Capabilities,
+    operation: Operation,
+) -> Result<Answer, DeployError> {
     let folder = ChartFolder::write(&service.files, &service.values)?;
-    template(helm, &folder, request, service, &Capabilities::default(), Operation::Install)
+    template(helm, &folder, request, service, capabilities, operation)
 }
 
 /// What depends on time or chance differs.

@@ -5,48 +5,24 @@ use std::collections::BTreeMap;
 use lock_model::{Digest, ServiceName};
 use serde_json::{Map, Value, json};
 
+use super::fixed::{Actions, actions_of};
 use super::program::HelmVersion;
+use crate::manifest;
 use crate::namespace::Rendering;
 
 /// How many digits of a fingerprint are kept.
 const DIGITS: usize = 32;
 
-/// What a template may ask for that can be another answer next time although files and values are the same: the cluster, the
-/// clock, chance, and what helm is about to do.
-const OPEN_WORDS: &[&str] = &[
-    "Capabilities",
-    "IsInstall",
-    "IsUpgrade",
-    "Revision",
-    "ago",
-    "bcrypt",
-    "date",
-    "dateInZone",
-    "date_in_zone",
-    "durationRound",
-    "encryptAES",
-    "genCA",
-    "genCAWithKey",
-    "genPrivateKey",
-    "genSelfSignedCert",
-    "genSelfSignedCertWithKey",
-    "genSignedCert",
-    "genSignedCertWithKey",
-    "getHostByName",
-    "htmlDate",
-    "htmlDateInZone",
-    "htpasswd",
-    "lookup",
-    "now",
-    "randAlpha",
-    "randAlphaNum",
-    "randAscii",
-    "randBytes",
-    "randInt",
-    "randNumeric",
-    "shuffle",
-    "uuidv4",
-];
+/// Functions beside the [fixed](super::fixed) ones that ask for nothing but their arguments: what they give differs by no
+/// more than the order of a map in memory, and any order is as good as the one that was deployed.
+const IN_ANY_ORDER: [&str; 2] = ["keys", "values"];
+
+/// Takes a text for a template.
+const TPL: &str = "tpl";
+
+/// What a template may ask for that can be another answer next time although files and values are the same: what the cluster
+/// is, and what helm is about to do.
+const OPEN_FIELDS: [&str; 4] = ["Capabilities", "IsInstall", "IsUpgrade", "Revision"];
 
 /// What of a release is the same each time.
 const RELEASE_FIELDS: [&str; 3] = ["Name", "Namespace", "Service"];
@@ -81,43 +57,54 @@ impl Source<'_> {
 
     /// Whether the same helm makes the same of it each time, whatever the cluster says: as far as the text of the chart shows.
     pub(super) fn is_closed(&self) -> bool {
-        // An archive is not looked into, and a version of Kubernetes that a chart asks for can be another one next time.
-        let is_archive = |(path, bytes): &(String, Vec<u8>)| {
-            path.split('/').any(|part| part == "charts") && std::str::from_utf8(bytes).is_err()
+        // A version of Kubernetes that a chart asks for can be another one next time.
+        let asks_for_version = |(path, bytes): &(String, Vec<u8>)| {
+            path.ends_with("Chart.yaml") && String::from_utf8_lossy(bytes).contains("kubeVersion")
         };
-        let asks_for_version = |path: &str, text: &str| path.ends_with("Chart.yaml") && text.contains("kubeVersion");
-        let files: Vec<(&str, String)> = self
-            .files
-            .iter()
-            .map(|(path, bytes)| (path.as_str(), String::from_utf8_lossy(bytes).into_owned()))
-            .collect();
-        if self.files.iter().any(is_archive) || files.iter().any(|(path, text)| asks_for_version(path, text)) {
-            return false;
-        }
-        let templates = files.iter().filter(|(path, _)| path.starts_with("templates/") || path.contains("/templates/"));
-        let actions: Vec<&str> = templates.flat_map(|(_, text)| actions(text)).collect();
-        if actions.iter().any(|action| is_open(action)) {
+        let Some(templates) = actions_of(self.files) else { return false };
+        if self.files.iter().any(asks_for_version) || !templates.iter().all(is_closed) {
             return false;
         }
         // `tpl` takes texts of files and values for templates.
-        let takes_texts = actions.iter().any(|action| words(action).any(|word| word == "tpl"));
+        let takes_texts = templates.iter().any(|actions| actions.name(TPL));
         !takes_texts
-            || !(files.iter().any(|(_, text)| is_open(text))
-                || is_open(&Value::Object(self.values.clone()).to_string()))
+            || (self.files.iter().all(|(path, bytes)| is_closed_file(path, bytes))
+                && self.values.iter().all(|(key, value)| is_closed_text(key) && is_closed_value(value)))
     }
 }
 
-/// The texts between the braces of a template.
-fn actions(template: &str) -> impl Iterator<Item = &str> {
-    template.split("{{").skip(1).map(|rest| rest.split("}}").next().unwrap_or_default())
+fn is_closed(actions: &Actions<'_>) -> bool {
+    let [keys, values] = IN_ANY_ORDER;
+    let names_open = |text: &str| words(text).any(|word| OPEN_FIELDS.contains(&word)) || has_whole_release(text);
+    actions.are_fixed(&[keys, values, TPL]) && !actions.texts().iter().any(|text| names_open(text))
+}
+
+/// Whether a text may be taken for a template. What does not end as a template does is none, which helm says.
+fn is_closed_text(text: &str) -> bool {
+    Actions::read(text).is_some_and(|actions| is_closed(&actions))
+}
+
+fn is_closed_value(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => is_closed_text(text),
+        Value::Array(all) => all.iter().all(is_closed_value),
+        Value::Object(all) => all.iter().all(|(key, value)| is_closed_text(key) && is_closed_value(value)),
+    }
+}
+
+/// Values are looked at as helm reads them; YAML can write a sign in several ways.
+fn is_closed_file(path: &str, bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let has_values = text.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    if path.rsplit('/').next() == Some("values.yaml") && has_values {
+        return manifest::parse_map(bytes).is_ok_and(|values| is_closed_value(&Value::Object(values)));
+    }
+    is_closed_text(&text)
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|sign: char| !(sign.is_alphanumeric() || sign == '_'))
-}
-
-fn is_open(text: &str) -> bool {
-    words(text).any(|word| OPEN_WORDS.contains(&word)) || has_whole_release(text)
 }
 
 /// Whether a release is handed on as a whole, with the number of its revision.
@@ -151,6 +138,7 @@ mod tests {
             "now: {{ .Values.now_and_then }}",
             "a: {{ .Release.Name }}-{{ $.Release.Namespace }} # as of now {{- if eq .Values.x \"y\" }}",
             "a: {{ include \"x\" . | nindent 4 }}",
+            "a: {{ keys .Values | sortAlpha | join \",\" }} {{- /* now */}} # Revision",
         ] {
             assert!(template(closed), "{closed}");
         }
@@ -163,6 +151,11 @@ mod tests {
             "a: {{ .Release.Revision }}",
             "a: {{ toYaml .Release }}",
             "a: {{ toJson $.Release | sha256sum }}",
+            "a: {{ print \"}}\" .Release.Revision }}",
+            "a: {{ index . \"Release\" \"Revision\" }}",
+            "a: {{ aFunctionOfTomorrow }}",
+            "a: {{ unixEpoch .Values.time }}",
+            "a: {{ .Values.x",
             "{{ if .Capabilities.APIVersions.Has \"x/v1\" }}a: 1{{ end }}",
         ] {
             assert!(!template(open), "{open}");
@@ -175,7 +168,17 @@ mod tests {
         let by_tpl = [("templates/app.yaml", "a: {{ tpl .Values.text . }}")];
         assert!(is_closed(&by_tpl, json!({ "text": "{{ .Release.Name }}" })));
         assert!(!is_closed(&by_tpl, json!({ "text": "{{ now }}" })));
-        assert!(!is_closed(&[by_tpl[0], ("values.yaml", "text: '{{ lookup 1 2 3 4 }}'")], json!({})));
+        assert!(!is_closed(&by_tpl, json!({ "list": [{ "a": "{{ now }}" }] })));
+        assert!(!is_closed(&by_tpl, json!({ "{{ now }}": 1 })));
+        for (text, expected) in [
+            ("text: '{{ .Release.Name }}'", true),
+            ("text: '{{ lookup 1 2 3 4 }}'", false),
+            ("text: \"{\\x7b now }}\"", false),
+            ("text: '{{ print \"'", false),
+        ] {
+            assert_eq!(is_closed(&[by_tpl[0], ("values.yaml", text)], json!({})), expected, "{text}");
+        }
+        assert!(!is_closed(&[by_tpl[0], ("files/a.txt", "{{ genCA 1 2 }}")], json!({})));
     }
 
     #[test]
