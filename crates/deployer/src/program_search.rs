@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use process::{Interrupt, Launcher, Redactor};
+use process::{Interrupt, Launcher, Priority, Redactor};
 
 /// Where a program such as helm or kustomize is looked for, and how it is started.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct ProgramSearch {
     pub launcher: Option<Launcher>,
     /// The versions that programs have said they have.
     pub versions: ProgramVersions,
+    /// How much of the processors programs get that only render.
+    pub priority: Priority,
 }
 
 impl ProgramSearch {
@@ -33,6 +35,7 @@ impl ProgramSearch {
             redactor: Redactor::new(),
             launcher: None,
             versions: ProgramVersions::default(),
+            priority: Priority::Usual,
         }
     }
 }

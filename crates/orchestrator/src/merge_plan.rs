@@ -7,6 +7,7 @@ use config::Environment;
 use deployer::{DeployError, DeployProblem, Plan, ProblemKind};
 use ledger::Ledger;
 use lock_model::{BranchName, ErrorClass, Lock, ReleaseId};
+use process::Priority;
 
 use crate::context::Context;
 use crate::engine::{Planning, Probes, fetch_manifests, needs};
@@ -85,7 +86,7 @@ pub(crate) async fn plan_merge(
         if let Some(draft) = &draft {
             findings.unread(&draft.unread, merge.must_be_pushed);
             findings.problems.extend(draft.expired_sentence().map(|sentence| Problem::new("", sentence)));
-            match draft.render(context).await {
+            match draft.render(context, Priority::Usual).await {
                 Err(DeployError::Problems(problems)) => {
                     findings.problems.extend(problems.as_slice().iter().map(rendering));
                     findings.hints.extend(Box::pin(draft.hints_of(context, &problems)).await);

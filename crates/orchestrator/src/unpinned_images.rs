@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use config::{AllowedImage, Environment};
 use deployer::UnpinnedImage;
 use lock_model::{Date, Digest, EnvironmentName, ImageReference, Tag};
+use process::Priority;
 use registry::ImageRequest;
 
 use crate::engine::{Planning, fetch_manifests};
@@ -212,6 +213,7 @@ pub(crate) async fn listed(
     planning: &Planning<'_>,
     rules: &UnpinnedRules,
     known: Option<PromotedImages>,
+    priority: Priority,
 ) -> Result<Listed> {
     let Planning { context, revision, environment, lock, .. } = *planning;
     if environment.target.is_none() {
@@ -250,7 +252,7 @@ pub(crate) async fn listed(
     }
     if !open.is_empty() {
         draft.leave_out(|service| !open.contains_key(service));
-        let plan = match draft.render(context).await {
+        let plan = match draft.render(context, priority).await {
             Ok(plan) => plan,
             Err(error) => return Ok(unknown(error.to_string())),
         };

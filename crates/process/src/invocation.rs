@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lock_model::escaping::escape_terminal;
+use rustix::process::{Pid, getpriority_process, setpriority_process};
 
 use crate::launcher::LaunchError;
 use crate::supervise::{Input, Limits, OutputLimit, Stopped, supervise};
@@ -17,6 +18,19 @@ const DEFAULT_GRACE: Duration = Duration::from_secs(2);
 /// The lines of output that an error shows.
 const ERROR_LINES: usize = 10;
 const LINE_CHARACTERS: usize = 400;
+
+/// How much of the processors a program gets while others want them as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// As much as this process.
+    #[default]
+    Usual,
+    /// Less: nobody waits for it yet. Where the processors are free it is no slower.
+    Low,
+}
+
+/// The niceness of a program of [`Priority::Low`]: about a tenth of what others get.
+const LOW: i32 = 10;
 
 /// How a program is to be started; [`run`](Self::run) starts it.
 ///
@@ -33,6 +47,7 @@ pub struct Invocation {
     stdin: Option<Vec<u8>>,
     limits: Limits,
     redactor: Redactor,
+    priority: Priority,
 }
 
 impl Invocation {
@@ -53,6 +68,7 @@ impl Invocation {
                 interrupt: Interrupt::new(),
             },
             redactor: Redactor::new(),
+            priority: Priority::Usual,
         }
     }
 
@@ -145,6 +161,12 @@ impl Invocation {
         self
     }
 
+    /// How much of the processors the program gets while others want them as well.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
     /// The command line for people: redacted and escaped, not to be given to a shell.
     pub fn command_line(&self) -> String {
         let arguments = self.arguments.iter().map(|argument| self.redactor.redact(&argument.to_string_lossy()));
@@ -228,7 +250,10 @@ impl Invocation {
         let mut attempts = 0;
         loop {
             match command.spawn() {
-                Ok(child) => return Ok(child),
+                Ok(child) => {
+                    give_way(&child, self.priority);
+                    return Ok(child);
+                }
                 // Another thread forked while this program was still being written: its copy of the
                 // descriptor goes away as soon as it executes.
                 Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && attempts < 20 => {
@@ -240,6 +265,18 @@ impl Invocation {
                     return Err(ProcessError::new(ProcessErrorKind::NotStarted, program).with_source(error));
                 }
             }
+        }
+    }
+}
+
+/// Sets the priority of a child that has just been started. A program that ended at once, or a system that does not let it,
+/// changes nothing about what the program does.
+fn give_way(child: &Child, priority: Priority) {
+    match priority {
+        Priority::Usual => {}
+        Priority::Low => {
+            let own = getpriority_process(None).unwrap_or_default();
+            let _unchanged = setpriority_process(Some(Pid::from_child(child)), own.max(LOW));
         }
     }
 }

@@ -39,7 +39,7 @@ mod supervise;
 
 pub use env_vars::EnvVars;
 pub use error::{ProcessError, ProcessErrorKind};
-pub use invocation::{Invocation, Output};
+pub use invocation::{Invocation, Output, Priority};
 pub use launcher::{LaunchError, Launcher, guard, launch};
 pub use lock_model;
 pub use program::Program;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use cluster::Connection;
-use process::{EnvVars, Interrupt, Invocation, Launcher, Output, ProcessError, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Launcher, Output, Priority, ProcessError, Program, Redactor};
 
 use super::chart_folder::{CHART_FOLDER, ChartFolder, KUBECONFIG_FILE, VALUES_FILE};
 use crate::error::DeployError;
@@ -32,6 +32,7 @@ pub struct HelmProgram {
     interrupt: Interrupt,
     redactor: Redactor,
     launcher: Option<Launcher>,
+    priority: Priority,
 }
 
 /// The version that a helm says it has.
@@ -118,7 +119,7 @@ impl HelmProgram {
     ///
     /// [`DeployError::Program`] without helm, and for a version that is not known.
     pub fn find(search: &ProgramSearch) -> Result<Self, DeployError> {
-        let ProgramSearch { search_path, interrupt, redactor, launcher, versions } = search;
+        let ProgramSearch { search_path, interrupt, redactor, launcher, versions, priority } = search;
         let missing = |reason: String| DeployError::Program { program: "helm".to_owned(), reason };
         let program = Program::find("helm", search_path).map_err(|error| missing(error.to_string()))?;
         ProgramFolder::remove_leftovers();
@@ -143,6 +144,7 @@ impl HelmProgram {
             interrupt: interrupt.clone(),
             redactor: redactor.clone(),
             launcher: launcher.clone(),
+            priority: *priority,
         })
     }
 
@@ -159,7 +161,7 @@ impl HelmProgram {
         capabilities: &Capabilities,
         is_upgrade: bool,
     ) -> Result<Output, ProcessError> {
-        let mut invocation = self.command(folder, "template", release).arg("--include-crds");
+        let mut invocation = self.command(folder, "template", release).arg("--include-crds").priority(self.priority);
         if let Some(version) = &capabilities.kube_version {
             invocation = invocation.args(["--kube-version", version]);
         }

@@ -10,6 +10,7 @@ use config::{CheckSeverity, ClusterCheck, ClusterChecks, Environment};
 use deployer::{DeployError, EnvironmentNamespace, OccupiedPlace, Plan};
 use healthcheck::{CheckResult, CheckState, Severity};
 use lock_model::ErrorClass;
+use process::Priority;
 
 use super::container_suites::SuiteNeeds;
 use super::deploy::Deployable;
@@ -73,7 +74,7 @@ pub(crate) async fn cluster_health(
         }
         Err(error) if error.class() == ErrorClass::Denied => {
             // What is rendered without the cluster says what has to be permitted.
-            if let Ok(plan) = deployable.render(context).await {
+            if let Ok(plan) = deployable.render(context, Priority::Usual).await {
                 found.extend(asking.permissions(&plan).await);
             }
             PlanFound::Failed(error)

@@ -13,6 +13,7 @@ use deployer::{
     Target,
 };
 use lock_model::{BranchName, ServiceName};
+use process::Priority;
 use promotion::attempts::Fence;
 use tokio::sync::Notify;
 
@@ -157,19 +158,19 @@ impl Deployable {
     }
 
     /// What would be deployed to an empty target; none is asked.
-    pub(crate) async fn render(&self, context: &Workspace) -> Result<Plan, DeployError> {
+    pub(crate) async fn render(&self, context: &Workspace, priority: Priority) -> Result<Plan, DeployError> {
+        let mut search = program_search(context);
+        search.priority = priority;
         match &self.destination {
-            Destination::Render { .. } => {
-                deployer::render::plan_from_nothing(&program_search(context), &self.request).await
-            }
-            Destination::Helm(_) => deployer::helm::plan_from_nothing(&program_search(context), &self.request).await,
-            Destination::Apply(..) => deployer::apply::plan_from_nothing(&program_search(context), &self.request).await,
+            Destination::Render { .. } => deployer::render::plan_from_nothing(&search, &self.request).await,
+            Destination::Helm(_) => deployer::helm::plan_from_nothing(&search, &self.request).await,
+            Destination::Apply(..) => deployer::apply::plan_from_nothing(&search, &self.request).await,
         }
     }
 
     /// The same, with every problem of every service as one error.
     pub(crate) async fn plan_from_nothing(&self, context: &Workspace) -> Result<Plan> {
-        match self.render(context).await {
+        match self.render(context, Priority::Usual).await {
             Ok(plan) => Ok(plan),
             Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
         }

@@ -8,6 +8,7 @@ use config::Deployment;
 use forge::{NewPullRequest, OpenOutcome, PullRequest, PullRequestEdit, Readiness, StatusState, WriteOutcome};
 use ledger::{ProofVerdict, ProvenRelease, Record, Step};
 use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Lock};
+use process::Priority;
 
 use super::Engine;
 use super::people::{carried, promotion_obstacles, prospect};
@@ -128,20 +129,21 @@ impl Engine<'_> {
     /// out when it is opened.
     pub(super) async fn images_of_next(&self) -> Option<PromotedImages> {
         let (to, ..) = self.way().ok()?.filter(|_| self.promotes)?;
-        self.images_listed(&to, &UnpinnedRules::default()).await.ok()?.found
+        // The pods that start meanwhile come first.
+        self.images_listed(&to, &UnpinnedRules::default(), Priority::Low).await.ok()?.found
     }
 
     /// The images that the next environment would deploy without that the lock decides them.
     async fn promoted_images(&self, to: &EnvironmentName, found: &PolicyFound) -> Result<Listed> {
-        self.images_listed(to, &found.unpinned(&self.revision.config)).await
+        self.images_listed(to, &found.unpinned(&self.revision.config), Priority::Usual).await
     }
 
     /// What was rendered for the same promotion, or for an earlier one, is not rendered again where it would be rendered from
     /// the same: an earlier one's record has the images.
-    async fn images_listed(&self, to: &EnvironmentName, rules: &UnpinnedRules) -> Result<Listed> {
+    async fn images_listed(&self, to: &EnvironmentName, rules: &UnpinnedRules, priority: Priority) -> Result<Listed> {
         let planning = Planning { environment: self.revision.environment(to)?, ..self.planning() };
         if self.promoted.is_some() {
-            return unpinned_images::listed(&planning, rules, self.promoted.clone()).await;
+            return unpinned_images::listed(&planning, rules, self.promoted.clone(), priority).await;
         }
         let evidence = |record: &Record| record.entry.evidence.iter().find(|one| one.name == IMAGES_DOCUMENT).cloned();
         let promotions = self.store.ledger().of(&self.environment.name).rev();
@@ -149,7 +151,7 @@ impl Engine<'_> {
             Some(evidence) => Evidence::parse(&self.store.document(self.context, &evidence.sha256).await?),
             None => None,
         };
-        unpinned_images::listed(&planning, rules, known).await
+        unpinned_images::listed(&planning, rules, known, priority).await
     }
 
     async fn promotion_text(

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use process::lock_model::ErrorClass;
-use process::{EnvVars, Interrupt, Invocation, Launcher, ProcessErrorKind, Program, Redactor};
+use process::{EnvVars, Interrupt, Invocation, Launcher, Priority, ProcessErrorKind, Program, Redactor};
 
 use tempfile::TempDir;
 
@@ -228,4 +228,16 @@ fn f22_an_interrupt_is_held_until_the_last_work_has_ended_in_order() {
     assert!(interrupt.is_held());
     drop(second);
     assert!(!interrupt.is_held() && interrupt.is_requested());
+}
+
+#[test]
+fn a_program_that_nobody_waits_for_gives_way_to_others() {
+    let niceness = |priority: Priority| {
+        // Behind the name, which is in brackets, the 17th field is the niceness.
+        let script = "sleep 0.2; read -r line < /proc/self/stat; set -- ${line##*) }; echo ${17}";
+        let output = shell(script).priority(priority).run().unwrap().checked().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse::<i32>().unwrap()
+    };
+    let usual = niceness(Priority::Usual);
+    assert_eq!(niceness(Priority::Low), usual.max(10));
 }
