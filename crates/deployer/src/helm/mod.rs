@@ -24,6 +24,7 @@ mod stored;
 mod target;
 mod unchanged;
 mod upgrading;
+mod whole_root;
 
 pub use chart_causes::ChartCause;
 pub use image_values::{FoundImageValues, ImageValues, find_image_values};

@@ -4,8 +4,9 @@
 //! for each chart, and answers three questions. Where each has its answer without it, helm is not started:
 //!
 //! - *Does the chart say the same with the cluster?* It does where all of its functions give the same answer to the same
-//!   arguments, where it names neither what the cluster is nor what helm is about to do, where it brings no `crds/`, which a
-//!   dry run leaves out, and where it is given values: an upgrade without any takes those of the revision before.
+//!   arguments, where it names neither what the cluster is nor what helm is about to do, nor takes [all](super::whole_root) that
+//!   it is given, where it brings no `crds/`, which a dry run leaves out, and where it is given values: an upgrade without any
+//!   takes those of the revision before.
 //! - *Would helm take the objects?* It asks whether their kinds are served, and whether those that are new to the release are
 //!   there already and belong to something else. The API server is asked about each object by a dry run of our own, which is
 //!   stricter; where an object is there that the newest revision does not have, [helm is asked](has_others).

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::fixed::{Actions, actions_of};
 use super::program::HelmVersion;
+use super::whole_root::takes_whole_root;
 use crate::manifest;
 use crate::namespace::Rendering;
 
@@ -21,8 +22,8 @@ const IN_ANY_ORDER: [&str; 2] = ["keys", "values"];
 const TPL: &str = "tpl";
 
 /// What a template may ask for that can be another answer next time although files and values are the same: what the cluster
-/// is, and what helm is about to do.
-const OPEN_FIELDS: [&str; 4] = ["Capabilities", "IsInstall", "IsUpgrade", "Revision"];
+/// is, and what helm is about to do; a chart within the chart has all of it again.
+const OPEN_FIELDS: [&str; 5] = ["Capabilities", "IsInstall", "IsUpgrade", "Revision", "Subcharts"];
 
 /// What of a release is the same each time.
 const RELEASE_FIELDS: [&str; 3] = ["Name", "Namespace", "Service"];
@@ -76,7 +77,9 @@ impl Source<'_> {
 fn is_closed(actions: &Actions<'_>) -> bool {
     let [keys, values] = IN_ANY_ORDER;
     let names_open = |text: &str| words(text).any(|word| OPEN_FIELDS.contains(&word)) || has_whole_release(text);
-    actions.are_fixed(&[keys, values, TPL]) && !actions.texts().iter().any(|text| names_open(text))
+    actions.are_fixed(&[keys, values, TPL])
+        && !actions.texts().iter().any(|text| names_open(text))
+        && !takes_whole_root(actions.texts())
 }
 
 /// Whether a text may be taken for a template. What does not end as a template does is none, which helm says.
@@ -153,6 +156,9 @@ mod tests {
             "a: {{ toJson $.Release | sha256sum }}",
             "a: {{ print \"}}\" .Release.Revision }}",
             "a: {{ index . \"Release\" \"Revision\" }}",
+            "a: {{ index . (print \"Rel\" \"ease\") | toYaml }}",
+            "a: {{ toYaml . | sha256sum }}",
+            "a: {{ toYaml .Subcharts.db }}",
             "a: {{ aFunctionOfTomorrow }}",
             "a: {{ unixEpoch .Values.time }}",
             "a: {{ .Values.x",
