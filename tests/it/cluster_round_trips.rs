@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, Image};
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE, SERVICE_OF_CART, hook_job};
+use crate::clusters::{ClusterShop, SERVES, SERVICE, SERVICE_OF_CART, hook_job};
 
 /// The names of the configurations that versions bring.
 fn configurations(staging: &ClusterShop<'_>) -> Vec<String> {
@@ -184,23 +184,4 @@ fn q3_what_was_edited_or_added_since_is_drift_and_a_strangers_endpoint_is_no_pro
     kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
     let verify = staging.ends("verify staging", 1);
     assert!(verify.text().contains("Service/shop-cart sends requests to pods that are not proven: `stranger`"));
-}
-
-/// The gateway goes last: it is not touched where what it stands before does not come up.
-#[test]
-fn a_wave_that_fails_stops_the_waves_behind_it() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let (web, services) = ("services/shop-web", ["ops/shop-dashboards", SERVICE, "services/shop-web"]);
-    let waves = "\n  waves: [\"**\", { match: shop-web, at-once: 1, pause: 1s }]";
-    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &services, waves) else { return };
-    staging.commit(web, 2, SERVES, DEPLOYMENT);
-    staging.merge(2, SERVES);
-    let ran = staging.ends("run staging", 0);
-    let place = |name: &str| ran.stderr().find(&format!("writing helm release `{name}`")).unwrap();
-    assert!(place("shop-cart") < place("shop-web"), "{}", ran.text());
-
-    staging.commit(web, 3, SERVES, DEPLOYMENT);
-    staging.merge(3, &["sh", "-c", "exit 4"]);
-    let failed = staging.ends("run staging", 21);
-    assert!(failed.stderr().contains("changed: shop-cart; not touched: shop-web"), "{}", failed.text());
 }

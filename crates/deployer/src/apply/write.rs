@@ -125,14 +125,25 @@ impl ApplyTarget {
         }
         self.validate(detail).await?;
         let waves = detail.request.waves.iter().enumerate();
-        let waves = waves.map(|(place, wave)| {
+        let waves = waves.map(|(number, wave)| {
             let is_written =
-                move |planned: &&PlannedService| planned.wave == place && planned.changes() && !planned.has_left;
+                move |planned: &&PlannedService| planned.wave == number && planned.changes() && !planned.has_left;
             let services = detail.services.iter().filter(is_written);
-            (wave, services.collect::<Vec<_>>())
+            (number, wave, services.collect::<Vec<_>>())
         });
-        let waves: Vec<_> = waves.filter(|(_, services)| !services.is_empty()).collect();
-        for (place, (wave, services)) in waves.iter().enumerate() {
+        let waves: Vec<_> = waves.filter(|(_, _, services)| !services.is_empty()).collect();
+        let mut begun = 0;
+        for (place, (number, wave, services)) in waves.iter().enumerate() {
+            // A run that ended early left the waves before this one as planned, and perhaps not ready.
+            let is_kept = |planned: &&PlannedService| {
+                (begun..*number).contains(&planned.wave) && !planned.changes() && !planned.has_left
+            };
+            let kept: Vec<&PlannedService> = detail.services.iter().filter(is_kept).collect();
+            if !kept.is_empty() {
+                self.namespace.wait(&expected(kept.iter().copied(), written)).await?;
+                self.await_jobs(detail, kept.into_iter(), jobs).await?;
+            }
+            begun = *number;
             self.write_ranks(services, wave.at_once, &|id| !makes_room(id), written).await?;
             let objects = expected(services.iter().copied(), written);
             self.namespace.wait(&objects).await?;

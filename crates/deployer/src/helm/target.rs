@@ -1,6 +1,7 @@
 //! Installing what was planned, and comparing what helm stored with it.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use cluster::{Awaited, Kind, Kubeconfig, ObjectKey};
@@ -104,12 +105,17 @@ impl HelmTarget {
         self.call_pending_failed(&changing).await?;
         let mut progress = Progress { changed: Vec::new(), untouched: names(&changing) };
         let waves = detail.request.waves.iter().enumerate();
-        let waves =
-            waves.map(|(place, wave)| (wave, changing.iter().filter(|one| one.wave == place).cloned().collect()));
-        let mut waves: Vec<(&Wave, Vec<PlannedRelease>)> = waves.collect();
-        waves.retain(|(_, releases)| !releases.is_empty());
+        let waves = waves.map(|(number, wave)| {
+            (number, wave, changing.iter().filter(|one| one.wave == number).cloned().collect::<Vec<_>>())
+        });
+        let waves: Vec<(usize, &Wave, Vec<PlannedRelease>)> =
+            waves.filter(|(_, _, releases)| !releases.is_empty()).collect();
         let last = waves.len().saturating_sub(1);
-        for (place, (wave, releases)) in waves.into_iter().enumerate() {
+        let mut begun = 0;
+        for (place, (number, wave, releases)) in waves.into_iter().enumerate() {
+            let waited = self.await_kept(detail, begun..number, &jobs).await;
+            waited.map_err(|error| progress.add_to(error))?;
+            begun = number;
             for release in &releases {
                 events(DeployEvent::Started { subject: subject_of(&release.service) });
             }
@@ -143,6 +149,17 @@ impl HelmTarget {
         self.namespace.complete(&state, &detail.request, &detail.settings, &jobs).await?;
         let namespace = self.namespace.name.clone();
         Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
+    }
+
+    /// Waits for what is kept in some waves: a run that ended early left it as planned, and perhaps not ready.
+    async fn await_kept(&self, detail: &HelmPlan, waves: Range<usize>, jobs: &JobsByLabel) -> Result<(), DeployError> {
+        let is_meant = |one: &&PlannedRelease| waves.contains(&one.wave) && one.action == ReleaseAction::Keep;
+        let kept: Vec<PlannedRelease> = detail.releases.iter().filter(is_meant).cloned().collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        self.namespace.wait(&self.expected(kept.iter(), Part::Objects)).await?;
+        self.await_jobs(detail, &names(&kept), jobs).await
     }
 
     /// The cluster may have got an object with the name of a hook since it was planned, which helm would delete.

@@ -1,0 +1,80 @@
+//! The order in which services are changed, in runs that fail and are run again.
+
+use test_support::Cluster;
+
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE};
+
+const WEB: &str = "services/shop-web";
+
+const WAVES: &str = "waves: [\"**\", { match: shop-web, at-once: 1, pause: 1s }]";
+
+/// The image that the Deployment of the gateway names.
+fn web(staging: &ClusterShop<'_>) -> String {
+    staging.kubectl(&["get", "deployment/shop-web", "--output=jsonpath={.spec.template.spec.containers[0].image}"])
+}
+
+/// The gateway goes last: it is not touched where what it stands before does not come up, nor by the same command again.
+#[test]
+fn a_helm_wave_that_failed_stops_the_waves_behind_it_until_it_is_ready() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let keys = format!("\n  {WAVES}\n  tolerance: {{ restarts: 1 }}");
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &[DASHBOARDS, SERVICE, WEB], &keys) else {
+        return;
+    };
+    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
+    staging.merge(2, SERVES);
+    let ran = staging.ends("run staging", 0);
+    let place = |name: &str| ran.stderr().find(&format!("writing helm release `{name}`")).unwrap();
+    assert!(place("shop-cart") < place("shop-web"), "{}", ran.text());
+
+    let before = web(&staging);
+    staging.commit(WEB, 3, SERVES, DEPLOYMENT);
+    staging.merge(3, &["sh", "-c", "exit 4"]);
+    for _ in ["first", "again", "without the steps that are done"] {
+        let failed = staging.ends("run staging", 21);
+        assert!(failed.stderr().contains("shop-cart") && failed.stderr().contains("exit code 4"), "{}", failed.text());
+        assert!(failed.stderr().contains("not touched: shop-web"), "{}", failed.text());
+        assert_eq!(web(&staging), before);
+    }
+    staging.merge(4, SERVES);
+    staging.ends("run staging", 0);
+    assert_ne!(web(&staging), before);
+}
+
+#[test]
+fn a_wave_of_plain_manifests_that_failed_stops_the_waves_behind_it_until_it_is_ready() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = format!("target: {{ kind: apply, source: \"{{path}}/parts\" }}\n  {WAVES}");
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE, WEB], &target) else { return };
+    let commit = |path: &str, version: u32, manifest: &Deployment| {
+        staging.commit_files(path, version, SERVES, &[("parts/app.yaml", manifest.yaml())]);
+    };
+    let (cart, gateway) = (Deployment::plain("shop-cart"), Deployment::plain("shop-web"));
+    commit(WEB, 2, &gateway);
+    commit(SERVICE, 2, &cart);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+
+    let before = web(&staging);
+    commit(WEB, 3, &gateway);
+    commit(
+        SERVICE,
+        3,
+        &cart.clone().container("readinessProbe: { exec: { command: [test, -e, /is-ready] }, periodSeconds: 1 }"),
+    );
+    staging.shop.merge_dev();
+    for changed in ["changed: shop-cart; not touched: shop-web", "not touched: shop-web"] {
+        let failed = staging.ends("run staging --deadline 15s", 21);
+        assert!(failed.stderr().contains(changed), "{}", failed.text());
+        assert_eq!(web(&staging), before);
+    }
+    // Once it is ready, the same run goes on with the next wave.
+    let run = staging.command(&[], "run staging").start();
+    run.wait_for("writing ");
+    let newest = "--sort-by=.metadata.creationTimestamp";
+    let pods = staging.kubectl(&["get", "pods", "--selector=app=shop-cart", newest, "--output=name"]);
+    let (pod, namespace) = (pods.lines().last().unwrap(), staging.namespace.as_str());
+    cluster.kubectl(&["exec", "--namespace", namespace, pod, "--", "touch", "/is-ready"]);
+    run.wait().expect_code(0);
+    assert_ne!(web(&staging), before);
+}
