@@ -174,7 +174,10 @@ fn examples_of_single_keys_on_the_pages_are_accepted() {
         // What an example takes away with `null` is in `base`.
         let others =
             known.iter().filter(|(name, _)| Some(*name) != key && (*name != "base" || example.contains("null")));
-        let mut text: String = others.map(|(name, value)| format!("{indent}{name}: {value}\n")).collect();
+        let mut text = String::new();
+        for (name, value) in others {
+            writeln!(text, "{indent}{name}: {value}").unwrap();
+        }
         if key.is_some() {
             writeln!(text, "{indent}{example}").unwrap();
         }

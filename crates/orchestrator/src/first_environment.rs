@@ -68,22 +68,18 @@ fn has_manifests(folder: &Path) -> bool {
     let names: Vec<String> = fs::read_dir(folder)
         .map(|entries| entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
         .unwrap_or_default();
-    let is_yaml = |name: &String| name.ends_with(".yaml") || name.ends_with(".yml");
+    let is_yaml = |name: &String| Path::new(name).extension().is_some_and(|end| end == "yaml" || end == "yml");
     let is_other = |name: &String| name.to_lowercase().starts_with("kustomization") || name == "Chart.yaml";
     names.iter().any(is_yaml) && !names.iter().any(is_other)
 }
 
 fn environment(cluster: &str, target: &str, what: &str, with: &[&Submodule], all: &[Submodule]) -> String {
-    let mut yaml = "environments:\n  staging:\n    namespace: staging\n".to_owned();
-    if !cluster.is_empty() {
-        yaml += &format!("    {cluster}\n");
-    }
-    yaml += &format!("    target: {target}\n");
-    if with.len() == all.len() {
-        yaml += "    deploy: [\"**\"]\n";
+    let cluster = if cluster.is_empty() { String::new() } else { format!("    {cluster}\n") };
+    let deploy = if with.len() == all.len() {
+        "    deploy: [\"**\"]\n".to_owned()
     } else {
         let names: Vec<String> = with.iter().map(|submodule| quoted(submodule.path.file_name())).collect();
-        yaml += &format!("    deploy: [{}]\n    locked-only: {{ reason: no {what} of its own }}\n", names.join(", "));
-    }
-    yaml
+        format!("    deploy: [{}]\n    locked-only: {{ reason: no {what} of its own }}\n", names.join(", "))
+    };
+    format!("environments:\n  staging:\n    namespace: staging\n{cluster}    target: {target}\n{deploy}")
 }

@@ -189,6 +189,8 @@ fn common_prefix(submodules: &[Submodule]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lock_model::CommitId;
+
     use super::*;
 
     fn submodules(of: &[(&str, &str)]) -> Vec<Submodule> {

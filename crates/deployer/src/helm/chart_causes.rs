@@ -26,7 +26,7 @@ pub struct ChartCause {
 /// A label that no label may be.
 pub(super) fn of_label(service: &DeployService, fault: &LabelFault) -> ChartCause {
     let line = find_label(&service.files, &fault.name);
-    let value = line.as_ref().and_then(|line| line.value_path()).unwrap_or_else(|| "image.tag".to_owned());
+    let value = line.as_ref().and_then(ChartLine::value_path).unwrap_or_else(|| "image.tag".to_owned());
     let digest = value.rsplit_once('.').map_or_else(|| "digest".to_owned(), |(map, _)| format!("{map}.digest"));
     let style = format!(
         "image-values: {{ {value}: \"{{image.tag}}\", {digest}: \"{{image.digest}}\" }}, and in the chart \

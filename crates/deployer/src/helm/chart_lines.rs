@@ -29,9 +29,8 @@ impl ChartLine {
     /// The first value that a template's line takes: `image.tag` of `{{ .Values.image.tag }}`.
     pub(super) fn value_path(&self) -> Option<String> {
         let (_, rest) = self.text.split_once(".Values.")?;
-        let end =
-            rest.find(|sign: char| !(sign.is_ascii_alphanumeric() || matches!(sign, '.' | '_'))).unwrap_or(rest.len());
-        let path = rest[..end].trim_end_matches('.');
+        let path = rest.split(|sign: char| !(sign.is_ascii_alphanumeric() || matches!(sign, '.' | '_'))).next()?;
+        let path = path.trim_end_matches('.');
         (!path.is_empty()).then(|| path.to_owned())
     }
 }
@@ -152,7 +151,9 @@ fn of_chart(files: &Files, file: &str) -> Vec<String> {
     while let Some(below) = rest.strip_prefix("charts/") {
         let Some((name, further)) = below.split_once('/') else { break };
         keys.push(alias(files, &folder, name).unwrap_or_else(|| name.to_owned()));
-        folder += &format!("charts/{name}/");
+        folder.push_str("charts/");
+        folder.push_str(name);
+        folder.push('/');
         rest = further;
     }
     keys
