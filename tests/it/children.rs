@@ -176,7 +176,7 @@ fn wait_with_open_input(child: &mut Child) -> ExitStatus {
 }
 
 /// Processes that see a variable with this value, as all do that a suite starts.
-fn that_see(value: &str) -> Vec<String> {
+pub(crate) fn that_see(value: &str) -> Vec<String> {
     let of_process = |entry: std::io::Result<std::fs::DirEntry>| {
         let folder = entry.ok()?.path();
         let variables = std::fs::read(folder.join("environ")).ok()?;

@@ -3,13 +3,16 @@
 //! A `helm` in front of the real one ends its caller with signal 9. What the killed run held, its lease above all, stays
 //! as it is: the next run waits until the lease has ended.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
-use test_support::Cluster;
+use test_support::{Cluster, Running};
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, hook_job};
+use crate::children::that_see;
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, hook_job};
 use crate::shop::wait_until;
 
 /// When the caller of helm is killed.
@@ -133,4 +136,70 @@ fn f2_a_run_that_is_killed_around_helm_is_taken_forward_by_the_same_command() {
             scope.spawn(move || killed(cluster, kill, is_first));
         }
     });
+}
+
+/// Kills a run once processes of a program are there, and waits until all of them have ended.
+fn kill_at_work(mut run: Running, what: &str, processes: &dyn Fn() -> Vec<String>) {
+    wait_until(what, || processes().iter().any(|words| words.starts_with("sleep 300")));
+    run.kill();
+    assert_eq!(run.wait().signal(), Some(9), "{what}");
+    let killed = Instant::now();
+    while !processes().is_empty() {
+        assert!(killed.elapsed() < Duration::from_secs(5), "{what}: {:?}", processes());
+    }
+}
+
+#[test]
+fn f2_programs_of_settings_and_what_they_started_end_with_a_run_that_is_killed() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: apply, source: "{path}/cluster" }
+  config: [{ command: [./tests/slow], variables: [SLOW], format: dotenv }]"#;
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], target) else { return };
+    staging.shop.work_on("dev").write_executable("tests/slow", "#!/bin/sh\nsleep 300 & wait\n");
+    staging.merge(2, SERVES);
+    let value = format!("value-of-{}", staging.namespace);
+    let run = staging.command(&[("SLOW", value.as_str())], "run staging").start();
+    kill_at_work(run, "a program of settings", &|| that_see(&format!("SLOW={value}")));
+}
+
+#[test]
+fn f2_a_kustomize_and_what_it_started_end_with_a_run_that_is_killed() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: apply, source: "{path}/cluster", kustomization: "overlays/{mode}" }"#;
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], target) else { return };
+    let Some(staging) = staging.with_program_or_skip("kustomize", "kustomize") else { return };
+    let app = Deployment::plain("shop-cart");
+    let files = [
+        ("cluster/base/kustomization.yaml", "resources: [app.yaml]\n"),
+        ("cluster/base/app.yaml", app.yaml()),
+        ("cluster/overlays/staging/kustomization.yaml", "resources: [../../base]\n"),
+    ];
+    staging.commit_files(SERVICE, 2, SERVES, &files);
+    staging.shop.merge_dev();
+    // One that hangs takes its place.
+    let program = staging.shop.join("tools/kustomize");
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "#!/bin/sh\n[ \"$1\" = version ] && exec echo v5.4.0\nsleep 300 & wait\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = staging.command(&[], "run staging").start();
+    // Its processes have one group, which the guard leads; it is known also once the program itself has ended.
+    let groups = RefCell::new(BTreeSet::new());
+    kill_at_work(run, "kustomize", &|| {
+        let all = with_groups();
+        let of_program = all.iter().filter(|(words, _)| words.contains(program.to_str().unwrap()));
+        groups.borrow_mut().extend(of_program.map(|(_, group)| group.clone()));
+        all.into_iter().filter(|(_, group)| groups.borrow().contains(group)).map(|(words, _)| words).collect()
+    });
+}
+
+/// The command line and the process group of every process that runs.
+fn with_groups() -> Vec<(String, String)> {
+    let of_process = |entry: std::io::Result<fs::DirEntry>| {
+        let folder = entry.ok()?.path();
+        let words = fs::read_to_string(folder.join("cmdline")).ok()?.replace('\0', " ");
+        let stat = fs::read_to_string(folder.join("stat")).ok()?;
+        let group = stat.rsplit_once(") ")?.1.split(' ').nth(2)?.to_owned();
+        (!words.is_empty()).then_some((words, group))
+    };
+    fs::read_dir("/proc").unwrap().filter_map(of_process).collect()
 }
