@@ -37,6 +37,7 @@ mod cluster_reports;
 mod cluster_round_trips;
 mod cluster_settings;
 mod cluster_stopped;
+mod cluster_templates;
 mod cluster_waves;
 mod clusters;
 mod compose;

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lock_model::Digest;
 use serde_json::Value;
@@ -24,8 +24,27 @@ pub struct RunningPod {
     pub is_ready: bool,
     /// Whether it is being deleted.
     pub is_terminating: bool,
+    /// Its addresses, one for each family.
+    pub addresses: BTreeSet<String>,
     /// All of them: init containers, sidecars and ephemeral ones too, also those that a webhook added.
     pub containers: Vec<RunningContainer>,
+}
+
+/// Where requests to a Service go.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct ReadyEndpoint {
+    /// The UID of the pod behind it; none where it names none.
+    pub pod: Option<String>,
+    /// Its addresses, of one family.
+    pub addresses: BTreeSet<String>,
+}
+
+impl ReadyEndpoint {
+    /// Addresses behind which no pod is named.
+    pub fn new(addresses: BTreeSet<String>) -> Self {
+        Self { pod: None, addresses }
+    }
 }
 
 /// One container of a pod.
@@ -78,9 +97,15 @@ impl RunningPod {
             phase: pod.text("/status/phase").unwrap_or_default().to_owned(),
             is_ready: ready::is_ready(pod),
             is_terminating: pod.is_terminating(),
+            addresses: addresses(pod),
             containers: containers(pod),
         }
     }
+}
+
+fn addresses(pod: &Object) -> BTreeSet<String> {
+    let all = pod.list("/status/podIPs").iter().filter_map(|one| one.get("ip")?.as_str());
+    all.chain(pod.text("/status/podIP")).map(str::to_owned).collect()
 }
 
 fn containers(pod: &Object) -> Vec<RunningContainer> {
@@ -135,23 +160,31 @@ impl Connection {
         Ok(pods)
     }
 
-    /// The UIDs of the pods that take the requests of each Service of a namespace now, by its name.
-    pub async fn ready_endpoints(&self, namespace: &str) -> Result<BTreeMap<String, Vec<String>>, ClusterError> {
+    /// What takes the requests of each Service of a namespace now, by its name: also what no selector put there.
+    pub async fn ready_endpoints(
+        &self,
+        namespace: &str,
+    ) -> Result<BTreeMap<String, BTreeSet<ReadyEndpoint>>, ClusterError> {
         let kind = Kind::new("discovery.k8s.io/v1", "EndpointSlice");
-        let mut services = BTreeMap::<String, Vec<String>>::new();
+        let mut services = BTreeMap::<String, BTreeSet<ReadyEndpoint>>::new();
         for slice in self.list(&kind, Some(namespace), &Selection::default()).await? {
             let Some(service) = slice.label("kubernetes.io/service-name") else { continue };
             let ready = slice
                 .list("/endpoints")
                 .iter()
                 .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true))
-                .filter_map(|endpoint| endpoint.pointer("/targetRef/uid")?.as_str().map(str::to_owned));
+                .map(endpoint);
             services.entry(service.to_owned()).or_default().extend(ready);
         }
-        for uids in services.values_mut() {
-            uids.sort();
-            uids.dedup();
-        }
         Ok(services)
+    }
+}
+
+fn endpoint(endpoint: &Value) -> ReadyEndpoint {
+    let addresses = endpoint.get("addresses").and_then(Value::as_array).into_iter().flatten();
+    let target = endpoint.get("targetRef").filter(|target| target.get("kind").and_then(Value::as_str) == Some("Pod"));
+    ReadyEndpoint {
+        pod: target.and_then(|target| target.get("uid")?.as_str().map(str::to_owned)),
+        ..ReadyEndpoint::new(addresses.filter_map(Value::as_str).map(str::to_owned).collect())
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 /// Keys of a pod's lists of containers, in whatever kind the pod template hides.
-const CONTAINER_LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+pub(crate) const CONTAINER_LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
 /// What a place in an object is to an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use deployer::Plan;
 use ledger::{Ledger, Step, StepResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
 use promotion::attempts::Purpose;
 
 use crate::context::Context;
-use crate::engine::{Engine, Planning, Repeat, Suites, Wanted, preflight};
+use crate::engine::{Compared, Engine, Planning, Repeat, Suites, Wanted, preflight};
 use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment, locking_command};
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints::{of_edited_configuration, of_uncommitted_configuration};
@@ -280,11 +279,19 @@ pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<D
     let mut engine = deployed(context, environment).await?;
     let proof = compared(context, &mut engine).await?;
     let deployable = Box::pin(engine.deployable_with_settings()).await?;
-    let Plan { changes, mut services, .. } = Box::pin(deployable.plan_for_drift(context)).await?;
-    services.retain(deployer::ServiceChanges::changes);
+    let Compared { changes, services, refused } = Box::pin(deployable.compare_for_drift(context)).await?;
     let foreign_fields = deployable.foreign_fields(context).await?;
     let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
-    Ok(DriftReport { environment: environment.clone(), release, lock, proof, changes, services, foreign_fields })
+    Ok(DriftReport {
+        environment: environment.clone(),
+        release,
+        lock,
+        proof,
+        changes,
+        services,
+        foreign_fields,
+        refused,
+    })
 }
 
 /// The newest deployment of an environment.

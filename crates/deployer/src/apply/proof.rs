@@ -14,8 +14,8 @@ use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{
-    Deployed, EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, foreign_fields,
-    inspect, live_objects, running, unproven_endpoints,
+    Deployed, EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images,
+    foreign_fields, inspect, live_objects, running, unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
 use crate::request::{DeployRequest, RemovedServiceRule};
@@ -92,7 +92,7 @@ impl ApplyTarget {
         let live = live_objects(connection, &keys).await?;
         let pins = Pins::new(request.images());
         let (mut images, mut unpinned) = (Vec::new(), Vec::new());
-        let mut stored_objects = Vec::new();
+        let mut live_objects_of = Vec::new();
         for service in &request.services {
             let mut find = |kind, message: String| {
                 findings.push(Finding { service: Some(service.name.clone()), path: None, kind, message });
@@ -114,25 +114,25 @@ impl ApplyTarget {
                 Value::Object(object) => Some((ObjectId::of(&object).ok()?, object)),
                 _ => None,
             });
-            let stored = Rendering::of_objects(objects);
+            let there = Rendering::of_objects(objects);
             let Inspection { violations, proven, unpinned: listed, not_started: _ } =
-                inspect(request, service, &pins, &stored);
+                inspect(request, service, &pins, &there);
             for (kind, message) in violations {
                 find(FindingKind::of(kind), message);
             }
             images.extend(proven);
             unpinned.extend(listed);
-            stored_objects.push((service, stored));
+            live_objects_of.push((service, there));
         }
-        let renderings: Vec<_> = stored_objects.iter().map(|(service, stored)| (*service, stored)).collect();
         let declared: Vec<Rendering> =
             request.services.iter().map(|service| manifests.rendering(&service.name)).collect();
-        let deployed = renderings.iter().zip(&declared);
+        let deployed = live_objects_of.iter().zip(&declared);
         let deployed: Vec<_> =
-            deployed.map(|((service, stored), declared)| Deployed { service, stored, declared }).collect();
+            deployed.map(|((service, live), declared)| Deployed { service, declared, live }).collect();
         let running = running(connection, request, &pins, &deployed, &live).await?;
+        findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins)));
+        findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
         findings.extend(running.findings);
-        findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
         findings.sort();
         findings.dedup();
         let detail = ApplyProof {

@@ -12,8 +12,8 @@ use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{
-    Deployed, ForeignFields, Inspection, Rendering, RunningContainer, foreign_fields, inspect, live_objects, running,
-    unproven_endpoints,
+    Deployed, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images, foreign_fields, inspect,
+    live_objects, running, unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
 use crate::request::DeployRequest;
@@ -67,29 +67,47 @@ impl HelmTarget {
                 let message = format!("revision {} of its helm release is {}", stored.revision, stored.status);
                 find(FindingKind::NothingDeployed, message);
             }
-            let Inspection { violations, proven, unpinned: listed, not_started: _ } =
-                inspect(request, service, &pins, &stored.rendering);
-            for (kind, message) in violations {
+            for (kind, message) in inspect(request, service, &pins, &stored.rendering).violations {
                 find(FindingKind::of(kind), message);
             }
-            images.extend(proven);
-            unpinned.extend(listed);
             releases.push(AppliedRelease { service: service.name.clone(), revision: stored.revision });
             renderings.push((service, &stored.rendering));
         }
-        let deployed: Vec<_> =
-            renderings.iter().map(|(service, stored)| Deployed { service, stored, declared: stored }).collect();
         let discovery = connection.discovery().await?;
         let wanted: Vec<_> = renderings
             .iter()
-            .map(|(service, stored)| (service, keys(&discovery, stored, &self.namespace.name)))
+            .map(|(service, stored)| (service, places(&discovery, stored, &self.namespace.name)))
             .collect();
-        let live =
-            live_objects(connection, &wanted.iter().flat_map(|(_, keys)| keys.values().cloned()).collect()).await?;
+        let live = live_objects(
+            connection,
+            &wanted.iter().flat_map(|(_, places)| places.values().map(|place| place.key.clone())).collect(),
+        )
+        .await?;
+        let there: Vec<Rendering> = wanted.iter().map(|(_, places)| there(places, &live)).collect();
+        for ((service, stored), there) in renderings.iter().zip(&there) {
+            // What is live is judged like what is stored; hooks, and Jobs that were removed after their end, only were.
+            let mut all = Rendering::clone(stored);
+            all.objects.extend(there.objects.clone());
+            let Inspection { violations, proven, unpinned: listed, not_started: _ } =
+                inspect(request, service, &pins, &all);
+            findings.extend(violations.into_iter().map(|(kind, message)| Finding {
+                service: Some(service.name.clone()),
+                path: None,
+                kind: FindingKind::of(kind),
+                message,
+            }));
+            images.extend(proven);
+            unpinned.extend(listed);
+        }
+        let deployed: Vec<_> = renderings
+            .iter()
+            .zip(&there)
+            .map(|((service, declared), live)| Deployed { service, declared, live })
+            .collect();
         let running = running(connection, request, &pins, &deployed, &live).await?;
         findings.extend(running.findings);
-        for (service, keys) in &wanted {
-            for message in missing(keys, &live) {
+        for (service, places) in &wanted {
+            for message in missing(places, &live) {
                 // A workload that is gone is found by its pods as well.
                 let is_told = |told: &Finding| told.service.as_ref() == Some(&service.name) && told.message == message;
                 if !findings.iter().any(is_told) {
@@ -98,7 +116,8 @@ impl HelmTarget {
                 }
             }
         }
-        findings.extend(unproven_endpoints(connection, &pins, &renderings, &running.containers).await?);
+        findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins)));
+        findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
         findings.sort();
         findings.dedup();
         let detail = HelmProof {
@@ -111,31 +130,48 @@ impl HelmTarget {
     }
 }
 
+/// Where an object of a revision is.
+#[derive(Debug)]
+struct Place {
+    key: ObjectKey,
+    /// A Job that is deleted some time after its end.
+    may_be_gone: bool,
+}
+
 /// Where each object of a revision has to be; hooks come and go, and are none of these.
-fn keys<'a>(discovery: &Discovery, stored: &'a Rendering, namespace: &str) -> BTreeMap<&'a ObjectId, ObjectKey> {
-    let objects = stored.objects.iter().filter(|(_, object)| !removes_itself(object));
-    let keys = objects.map(|(id, object)| {
+fn places<'a>(discovery: &Discovery, stored: &'a Rendering, namespace: &str) -> BTreeMap<&'a ObjectId, Place> {
+    let places = stored.objects.iter().map(|(id, object)| {
         let kind = Kind::new(object.get("apiVersion").and_then(Value::as_str).unwrap_or_default(), &id.kind);
         let is_namespaced = discovery.resource(&kind).is_none_or(|resource| resource.is_namespaced);
         let namespace = is_namespaced.then(|| id.namespace.as_deref().unwrap_or(namespace).to_owned());
-        (id, ObjectKey { kind, namespace, name: id.name.clone() })
+        let key = ObjectKey { kind, namespace, name: id.name.clone() };
+        (id, Place { key, may_be_gone: removes_itself(object) })
     });
-    keys.collect()
+    places.collect()
 }
 
-/// Whether an object may be gone: a Job that is deleted some time after its end.
 fn removes_itself(object: &Map<String, Value>) -> bool {
     let lives_on = object.get("spec").and_then(|spec| spec.get("ttlSecondsAfterFinished")).is_none_or(Value::is_null);
     object.get("kind").and_then(Value::as_str) == Some("Job") && !lives_on
 }
 
 /// What a revision has and the cluster has not.
-fn missing(keys: &BTreeMap<&ObjectId, ObjectKey>, live: &BTreeMap<ObjectKey, Object>) -> BTreeSet<String> {
-    let missing = keys.iter().filter_map(|(id, key)| match live.get(key) {
+fn missing(places: &BTreeMap<&ObjectId, Place>, live: &BTreeMap<ObjectKey, Object>) -> BTreeSet<String> {
+    let missing = places.iter().filter(|(_, place)| !place.may_be_gone);
+    let missing = missing.filter_map(|(id, Place { key, .. })| match live.get(key) {
         None => Some(format!("{id} is not in the cluster")),
         Some(live) => live.text("/metadata/deletionTimestamp").map(|_| format!("{id} is being deleted")),
     });
     missing.collect()
+}
+
+/// The objects of a revision as they are in the cluster.
+fn there(places: &BTreeMap<&ObjectId, Place>, live: &BTreeMap<ObjectKey, Object>) -> Rendering {
+    let objects = places.iter().filter_map(|(id, place)| match content(live.get(&place.key)?) {
+        Value::Object(object) => Some(((*id).clone(), object)),
+        _ => None,
+    });
+    Rendering::of_objects(objects)
 }
 
 #[cfg(test)]
@@ -168,11 +204,11 @@ metadata: { name: goes }
 spec: { ttlSecondsAfterFinished: 0 }
 ";
         let stored = Rendering::parse([text.as_bytes()], "shop").unwrap();
-        let keys = keys(&Discovery::default(), &stored, "shop");
-        assert_eq!(keys.len(), 3, "{keys:?}");
+        let places = places(&Discovery::default(), &stored, "shop");
+        assert_eq!(places.len(), 4, "{places:?}");
         let names = |live: &[Object]| {
             let live = live.iter().map(|object| (object.key().clone(), object.clone())).collect();
-            missing(&keys, &live).into_iter().collect::<Vec<_>>()
+            missing(&places, &live).into_iter().collect::<Vec<_>>()
         };
         let object = |kind: &str, more: &str| {
             let mut metadata = json!({ "name": "cart", "namespace": "shop" });

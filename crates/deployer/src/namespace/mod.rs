@@ -18,6 +18,7 @@ mod removal;
 mod rendering;
 mod running;
 mod superseding;
+mod templates;
 mod wait;
 mod writing;
 
@@ -39,5 +40,6 @@ pub(crate) use rendering::{HOOK, Rendering};
 pub(crate) use running::{Deployed, running};
 pub use running::{EndingPod, RunningContainer};
 pub use superseding::Superseding;
+pub(crate) use templates::edited_images;
 pub(crate) use wait::Expected;
 pub(crate) use writing::MayWrite;

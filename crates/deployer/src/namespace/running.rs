@@ -51,6 +51,8 @@ pub struct EndingPod {
 pub(crate) struct Running {
     pub(crate) containers: BTreeSet<RunningContainer>,
     pub(crate) ending: BTreeSet<EndingPod>,
+    /// The addresses of the pods that run what is locked, by their UID.
+    pub(crate) addresses: BTreeMap<String, BTreeSet<String>>,
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -69,9 +71,10 @@ struct Workload<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Deployed<'a> {
     pub(crate) service: &'a DeployService,
-    pub(crate) stored: &'a Rendering,
-    /// The same objects as they were rendered.
+    /// The objects of its release, as they were rendered.
     pub(crate) declared: &'a Rendering,
+    /// What is there of them, and what an earlier release left.
+    pub(crate) live: &'a Rendering,
 }
 
 /// Looks at every pod of services, and at their live objects, which were read before. However many there are, the API server
@@ -108,19 +111,23 @@ pub(crate) async fn running(
     Ok(found)
 }
 
-/// The workloads of a service that run locked images.
+/// Whether the pods of a kind run all the time, so that they are asked; others are proven by what is live of them.
+pub(super) fn is_asked(id: &ObjectId) -> bool {
+    match (id.group.as_str(), id.kind.as_str()) {
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("", "Pod") => true,
+        _ => false,
+    }
+}
+
+/// The workloads of a service that run locked images: what the release says of them decides, and of what has left the
+/// release the live object.
 fn workloads<'a>(
     request: &DeployRequest,
-    Deployed { service, stored, declared }: Deployed<'a>,
+    Deployed { service, declared, live }: Deployed<'a>,
     pins: &'a Pins,
 ) -> Vec<Workload<'a>> {
+    let left = live.objects.iter().filter(|(id, _)| !declared.objects.contains_key(*id));
     let workload = |(id, object): (&'a ObjectId, &'a Map<String, Value>)| {
-        let is_workload = match (id.group.as_str(), id.kind.as_str()) {
-            ("apps", "Deployment" | "StatefulSet" | "DaemonSet") => true,
-            ("", "Pod") => true,
-            // Jobs end, and are proven by what was stored.
-            _ => false,
-        };
         let images = locked_images(object, service, pins);
         let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         let namespace = id.namespace.as_deref().unwrap_or(&request.namespace);
@@ -128,9 +135,9 @@ fn workloads<'a>(
         let declared = declared.objects.get(id).map(|object| {
             containers(object).filter_map(|container| Some(container.get("name")?.as_str()?.to_owned())).collect()
         });
-        (is_workload && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images, declared })
+        (is_asked(id) && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images, declared })
     };
-    stored.objects.iter().filter_map(workload).collect()
+    declared.objects.iter().chain(left).filter_map(workload).collect()
 }
 
 impl Workload<'_> {
@@ -170,6 +177,7 @@ impl Workload<'_> {
             match self.judge(pod, request) {
                 Ok(containers) => {
                     found.containers.extend(containers);
+                    found.addresses.insert(pod.uid.clone(), pod.addresses.clone());
                     proven += 1;
                 }
                 Err(wrong) => {

@@ -63,6 +63,32 @@ impl Destination {
     }
 }
 
+/// How what is there differs from what was deployed.
+#[derive(Debug, Default)]
+pub(crate) struct Compared {
+    pub(crate) changes: Vec<deployer::Change>,
+    pub(crate) services: Vec<deployer::ServiceChanges>,
+    /// Why deploying again would be refused.
+    pub(crate) refused: Vec<String>,
+}
+
+fn sentences(problems: &DeployProblems) -> Vec<String> {
+    let sentence = |problem: &deployer::DeployProblem| match &problem.service {
+        Some(service) => format!("{service}: {}", problem.text()),
+        None => problem.text(),
+    };
+    problems.as_slice().iter().map(sentence).collect()
+}
+
+/// Whether a plan is refused for what is in the cluster, not for what the release says.
+fn is_of_the_cluster(problem: &deployer::DeployProblem) -> bool {
+    use deployer::ProblemKind as Kind;
+    matches!(
+        problem.kind,
+        Kind::ImmutableField | Kind::FieldOwner | Kind::Cluster | Kind::Ending | Kind::Owner | Kind::HookOwner
+    )
+}
+
 impl Deployable {
     /// Takes the lease that a cluster has besides the forge's, with a number above the largest in the ledger; `None` where the
     /// target needs none.
@@ -136,13 +162,28 @@ impl Deployable {
         }
     }
 
-    /// The same to see what differs from a release that is deployed: a field that another program took is a difference.
-    pub(crate) async fn plan_for_drift(&self, context: &Context) -> Result<Plan> {
+    /// What differs from a release that is deployed: a field that another program took is a difference, and so is an object
+    /// that the cluster would not let become what it was.
+    pub(crate) async fn compare_for_drift(&self, context: &Context) -> Result<Compared> {
         let target = self.target(context, None).await?;
-        match target.plan_for_drift(&self.request).await {
-            Ok(plan) => Ok(plan),
-            Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
-        }
+        let plan = match target.plan_for_drift(&self.request).await {
+            Ok(plan) => plan,
+            Err(DeployError::Problems(problems)) if problems.as_slice().iter().all(is_of_the_cluster) => {
+                return Ok(Compared { refused: sentences(&problems), ..Compared::default() });
+            }
+            Err(error) => return Err(Box::pin(self.not_planned(context, error)).await),
+        };
+        let Plan { changes, mut services, .. } = plan;
+        services.retain(deployer::ServiceChanges::changes);
+        // Of its fields a deployment takes those alone that the rule for conflicts lets it take.
+        let is_apply = matches!(self.destination, Destination::Apply(..));
+        let refused = match if changes.is_empty() || !is_apply { None } else { target.plan(&self.request).await.err() }
+        {
+            None => Vec::new(),
+            Some(DeployError::Problems(problems)) => sentences(&problems),
+            Some(error) => return Err(Box::pin(self.not_planned(context, error)).await),
+        };
+        Ok(Compared { changes, services, refused })
     }
 
     /// Leaves services out that are deployed all the same: their images stay those of the lock.

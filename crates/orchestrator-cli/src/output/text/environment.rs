@@ -1,4 +1,4 @@
-use lock_model::{EnvironmentName, LockId, ReleaseId};
+use lock_model::{EnvironmentName, LockId, ReleaseId, ServiceName};
 use orchestrator::report::v1::{
     AppliedFallback, ApprovalsReport, CarriedReview, DriftReport, HealthReport, HoldReport, Next, NextRun,
     PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
@@ -92,9 +92,8 @@ impl Text for DriftReport {
             text += format!("  {finding}\n");
         }
         if self.changes.is_empty() && self.foreign_fields.is_empty() {
-            text += "nothing was edited, deleted or added since the deployment\n";
-            if self.proof.is_proven() {
-                return text;
+            if self.refused.is_empty() {
+                text += "nothing was edited, deleted or added since the deployment\n";
             }
         } else {
             let mut table = Table::new(&["service", "since the deployment", "what"]);
@@ -113,15 +112,36 @@ impl Text for DriftReport {
             }
             text = text + "\n" + table + plan::edited(&self.services);
         }
+        if !self.refused.is_empty() {
+            text += "deploying it again would be refused:\n";
+            for refused in &self.refused {
+                text += format!("  {refused}\n");
+            }
+            text += Page::hint(
+                "undo with kubectl what was done to these objects: delete one that was replaced, and take back fields that others \
+                 own, or name their managers in `conflicts`",
+            );
+        }
         if !self.foreign_fields.is_empty() {
             text += Page::hint(
                 "fields that others wrote stay when it is deployed again: take them out, or put them into the service's files",
             );
         }
-        if self.changes.is_empty() && !again_helps(&self.proof) {
-            return text;
+        if self.is_put_back() {
+            text += Page::hint(format!(
+                "`orchestrator deploy {} --again` puts back what was edited or deleted",
+                self.environment
+            ));
         }
-        text + Page::hint(format!("`orchestrator deploy {} --again` puts it back", self.environment))
+        let left = self.not_put_back();
+        if !left.is_empty() && self.refused.is_empty() {
+            let left = left.into_iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
+            text += Page::hint(format!(
+                "deploying it again changes nothing about {left}: undo with kubectl what was done there, or put the field into the \
+                 service's files"
+            ));
+        }
+        text
     }
 }
 
@@ -140,16 +160,17 @@ impl Text for VerifyReport {
         for finding in &self.proof.findings {
             text += format!("  {finding}\n");
         }
-        if again_helps(&self.proof) {
-            return text + Page::hint(format!("`orchestrator deploy {name} --again` puts it back"));
+        if self.proof.findings.iter().all(|finding| finding.kind == FindingKind::Foreign) {
+            return text + Page::hint("what another program added stays when it is deployed again: take it out");
         }
-        text + Page::hint("what another program added stays when it is deployed again: take it out")
+        // The whole tree of what is rendered is written again; of a cluster only a plan says what a deployment would change.
+        text + match self.proof.level {
+            ProofLevel::Stored => Page::hint(format!("`orchestrator deploy {name} --again` puts it back")),
+            ProofLevel::Running => Page::hint(format!(
+                "`orchestrator drift {name}` says what differs, and whether deploying it again puts that back"
+            )),
+        }
     }
-}
-
-/// Whether a deployment would put anything back; what another program added it leaves as it is.
-fn again_helps(proof: &Proof) -> bool {
-    proof.findings.iter().any(|finding| finding.kind != FindingKind::Foreign)
 }
 
 impl Text for TestReport {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use deployer::{NotDeployed, Plan};
 use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceName};
 use schemars::JsonSchema;
@@ -143,11 +145,30 @@ pub struct DriftReport {
     /// What others wrote into the objects, which deploying again leaves as it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub foreign_fields: Vec<deployer::ForeignFields>,
+    /// Why deploying the same release again would be refused, for what others did to its objects.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
+}
+
+impl DriftReport {
+    /// The services of which something differs that deploying again would leave as it is.
+    pub fn not_put_back(&self) -> BTreeSet<&ServiceName> {
+        let changing: BTreeSet<&ServiceName> =
+            self.changes.iter().filter_map(|change| change.service.as_ref()).collect();
+        let found = self.proof.findings.iter().filter(|finding| finding.kind != deployer::FindingKind::Foreign);
+        found.filter_map(|finding| finding.service.as_ref()).filter(|service| !changing.contains(service)).collect()
+    }
+
+    /// Whether deploying again would put back what its plan changes.
+    pub fn is_put_back(&self) -> bool {
+        self.refused.is_empty() && !self.changes.is_empty()
+    }
 }
 
 impl Report for DriftReport {
     fn verdict(&self) -> Verdict {
-        Verdict::of(self.proof.is_proven() && self.changes.is_empty() && self.foreign_fields.is_empty())
+        let is_as_planned = self.changes.is_empty() && self.foreign_fields.is_empty() && self.refused.is_empty();
+        Verdict::of(self.proof.is_proven() && is_as_planned)
     }
 }
 

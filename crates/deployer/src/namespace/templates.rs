@@ -1,0 +1,204 @@
+//! Whether live objects make pods of the images that the release has: of a CronJob, a Job or a custom resource no pod may run
+//! that could be asked.
+
+use std::collections::BTreeMap;
+
+use lock_model::ImageReference;
+use serde_json::{Map, Value};
+
+use super::running::{Deployed, is_asked, locked_images};
+use crate::image_fields::CONTAINER_LISTS;
+use crate::image_pinning::{Choice, Pins};
+use crate::manifest::ObjectId;
+use crate::problem::escaped;
+use crate::proof::{Finding, FindingKind};
+
+/// An image that an object names.
+struct Named {
+    /// The name of its container; none where a volume or a field of a custom resource names it.
+    container: Option<String>,
+    image: String,
+}
+
+/// The images of live objects that are not those of the release, and containers that the release does not have. Objects
+/// that are gone are not looked at.
+pub(crate) fn edited_images(deployed: Deployed<'_>, pins: &Pins) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, declared) in &deployed.declared.objects {
+        let Some(live) = deployed.live.objects.get(id).filter(|_| !holds_text(id)) else { continue };
+        let mut find = |kind, message| {
+            findings.push(Finding { service: Some(deployed.service.name.clone()), path: None, kind, message });
+        };
+        let (wanted, found) = (images(declared), images(live));
+        // The pods of these say what their locked containers run, and added ones are found beside them.
+        let asked = if is_asked(id) { locked_images(declared, deployed.service, pins) } else { BTreeMap::new() };
+        for (place, wanted) in &wanted {
+            let is_decided = match &wanted.container {
+                Some(name) => !asked.contains_key(name),
+                // A field named `image` may hold anything.
+                None => wanted.image.parse().is_ok_and(|reference| {
+                    matches!(pins.choose(deployed.service.image.as_ref(), &reference), Choice::Pin(_))
+                }),
+            };
+            if !is_decided {
+                continue;
+            }
+            let (shown, image) = (escaped(place), escaped(&wanted.image));
+            match found.get(place) {
+                Some(live) if is_same(&wanted.image, &live.image) => {}
+                Some(live) => {
+                    let live = escaped(&live.image);
+                    find(FindingKind::Image, format!("`{shown}` of {id} is `{live}`, the release has `{image}`"));
+                }
+                None => find(FindingKind::Image, format!("`{shown}` of {id} is gone, the release has `{image}`")),
+            }
+        }
+        if is_asked(id) {
+            continue;
+        }
+        for (place, added) in found.iter().filter(|(place, _)| !wanted.contains_key(*place)) {
+            let Some(name) = &added.container else { continue };
+            let (place, image, name) = (escaped(place), escaped(&added.image), escaped(name));
+            let message =
+                format!("{id} has `{image}` in container `{name}` (`{place}`), which the release does not have");
+            find(FindingKind::Foreign, message);
+        }
+    }
+    findings
+}
+
+/// A text of these names no image that anything starts.
+fn holds_text(id: &ObjectId) -> bool {
+    id.group.is_empty() && matches!(id.kind.as_str(), "ConfigMap" | "Secret")
+}
+
+/// The digest decides, wherever it is pulled from; without one on both sides every character does.
+fn is_same(wanted: &str, live: &str) -> bool {
+    let digest = |text: &str| text.parse::<ImageReference>().ok().and_then(|reference| reference.digest);
+    wanted == live || digest(wanted).is_some_and(|wanted| digest(live) == Some(wanted))
+}
+
+/// Every image by its place: entries of lists by their names, which stay when another one comes before them.
+fn images(object: &Map<String, Value>) -> BTreeMap<String, Named> {
+    let mut found = BTreeMap::new();
+    for (key, value) in object.iter().filter(|(key, _)| !matches!(key.as_str(), "metadata" | "status")) {
+        descend(key, key, value, &mut found);
+    }
+    found
+}
+
+fn descend(place: &str, key: &str, value: &Value, found: &mut BTreeMap<String, Named>) {
+    match value {
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let name = item.get("name").and_then(Value::as_str);
+                let entry = name.map_or_else(|| index.to_string(), str::to_owned);
+                let place = format!("{place}[{entry}]");
+                if CONTAINER_LISTS.contains(&key) && item.is_object() {
+                    let image = item.get("image").and_then(Value::as_str).unwrap_or_default().to_owned();
+                    found.insert(place.clone(), Named { container: Some(entry), image });
+                }
+                for (inner, value) in item.as_object().into_iter().flatten() {
+                    if inner != "image" || !CONTAINER_LISTS.contains(&key) {
+                        descend(&format!("{place}.{inner}"), inner, value, found);
+                    }
+                }
+            }
+        }
+        Value::Object(map) => {
+            for (inner, value) in map {
+                descend(&format!("{place}.{inner}"), inner, value, found);
+            }
+        }
+        Value::String(image) if key == "image" || place.ends_with(".image.reference") => {
+            found.insert(place.to_owned(), Named { container: None, image: image.clone() });
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image_pinning::ImagePin;
+    use crate::namespace::Rendering;
+    use crate::request::DeployService;
+
+    const JOBS: &str = "
+apiVersion: batch/v1
+kind: CronJob
+metadata: { name: tidy }
+spec: { jobTemplate: { spec: { template: { spec: { containers: [{ name: a, image: LOCKED }, { name: b, image: 'busybox:1' }] } } } } }
+---
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: { name: web }
+spec:
+  template: { spec: { initContainers: [{ name: i, image: LOCKED }], containers: [{ name: a, image: LOCKED }] } }
+---
+apiVersion: shop.example/v1
+kind: Proxy
+metadata: { name: proxy }
+spec: { image: LOCKED, replicas: 1 }
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: cart }
+spec: { template: { spec: { containers: [{ name: a, image: LOCKED }, { name: b, image: 'busybox:1' }] } } }
+";
+
+    /// What is found once a text of the live objects is another.
+    fn found(from: &str, to: &str) -> Vec<String> {
+        let digest = format!("sha256:{}", "1".repeat(64));
+        let text = JOBS.replace("LOCKED", &format!("'registry.example/shop/cart:main@{digest}'"));
+        let mut service = DeployService::new("shop-cart".try_into().unwrap());
+        let pin = ImagePin::new("registry.example/shop/cart".try_into().unwrap(), digest.try_into().unwrap());
+        let pins = Pins::new([&pin]);
+        service.image = Some(pin.clone());
+        let parse = |text: &str| Rendering::parse([text.as_bytes()], "shop").unwrap();
+        let edited = if from.is_empty() { text.clone() } else { text.replace(from, to) };
+        assert!(from.is_empty() || edited != text, "`{from}` is not there");
+        let (declared, live) = (parse(&text), parse(&edited));
+        let findings = edited_images(Deployed { service: &service, declared: &declared, live: &live }, &pins);
+        findings.into_iter().map(|finding| format!("{:?} {}", finding.kind, finding.message)).collect()
+    }
+
+    #[test]
+    fn d2_what_no_pod_says_is_read_in_the_live_template() {
+        let locked = format!("registry.example/shop/cart:main@sha256:{}", "1".repeat(64));
+        let quoted = format!("'{locked}'");
+        assert_eq!(found("", ""), [""; 0]);
+        // The same content through a mirror.
+        assert_eq!(found("registry.example/shop/cart:main@", "mirror.example/proxy/cart@"), [""; 0]);
+        let job = format!("jobTemplate: {{ spec: {{ template: {{ spec: {{ containers: [{{ name: a, image: {quoted}");
+        let evil = format!(
+            "Image `spec.jobTemplate.spec.template.spec.containers[a]` of CronJob/tidy is `evil.example/x:1`, the release has `{locked}`"
+        );
+        assert_eq!(found(&job, &job.replace(&quoted, "'evil.example/x:1'")), [evil]);
+        // One that comes before the others moves none of them.
+        assert_eq!(
+            found(&job, &job.replace("[{ name: a", "[{ name: z, image: 'evil.example/x:1' }, { name: a")),
+            [
+                "Foreign CronJob/tidy has `evil.example/x:1` in container `z` (`spec.jobTemplate.spec.template.spec.containers[z]`), \
+              which the release does not have"
+            ]
+        );
+        let init = format!("initContainers: [{{ name: i, image: {quoted} }}]");
+        assert_eq!(
+            found(&init, "initContainers: []"),
+            [format!(
+                "Image `spec.template.spec.initContainers[i]` of Rollout/web is gone, the release has `{locked}`"
+            )]
+        );
+        let field = format!("spec: {{ image: {quoted}");
+        assert_eq!(
+            found(&field, "spec: { image: 'evil.example/x:1'"),
+            [format!("Image `spec.image` of Proxy/proxy is `evil.example/x:1`, the release has `{locked}`")]
+        );
+        let foreign = "'busybox:1' }] } } }\n";
+        assert_eq!(
+            found(foreign, "'busybox:2' }] } } }\n"),
+            ["Image `spec.template.spec.containers[b]` of Deployment/cart is `busybox:2`, the release has `busybox:1`"]
+        );
+    }
+}
