@@ -93,6 +93,7 @@ mod request;
 mod reserved;
 mod rules;
 pub mod settings;
+mod stopped;
 mod storable;
 mod target;
 mod volumes;

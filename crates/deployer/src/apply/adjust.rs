@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::ownership::is_our_spec_field;
 use crate::manifest::ObjectId;
+use crate::stopped::stays_stopped;
 
 /// A manifest as the API server keeps it: `stringData` of a Secret is a way to write `data`. Sent so, its keys are owned where
 /// they are kept, and one that leaves the manifest leaves the Secret.
@@ -78,8 +79,19 @@ pub(super) fn adjusted(manifest: &Object, live: Option<&Object>, scaled: &BTreeS
                 spec.remove("replicas");
             }
         }
+    } else if stays_stopped(manifest.value(), live) || holds_default(manifest, live) {
+        // What the API server gives to a new one.
+        spec.insert("replicas".to_owned(), 1.into());
     }
     value
+}
+
+/// Whether one replica was started where the manifest names no number: it is sent until something else sets the number,
+/// since giving the field up would be a change that changes nothing.
+fn holds_default(manifest: &Object, live: &Object) -> bool {
+    manifest.at("/spec/replicas").is_none()
+        && live.integer("/spec/replicas") == Some(1)
+        && is_our_spec_field(live, "replicas")
 }
 
 /// Whether a live value has all that a manifest says; what the API server fills in or writes in another way is more.
@@ -131,6 +143,17 @@ mod tests {
         assert_eq!(sent(None), json!({ "replicas": 2 }), "a new one begins somewhere");
         assert_eq!(sent(Some(&deployment(&json!({ "replicas": 7 }), "orchestrator"))), json!({ "replicas": 7 }));
         assert_eq!(sent(Some(&deployment(&json!({ "replicas": 7 }), "kube-controller-manager"))), json!({}));
+    }
+
+    #[test]
+    fn a_workload_without_a_number_that_was_stopped_is_started() {
+        let sent = |wanted: &Value, live: &Value| {
+            adjusted(&deployment(wanted, "x"), Some(&deployment(live, "x")), &BTreeSet::new())["spec"].clone()
+        };
+        assert_eq!(sent(&json!({}), &json!({ "replicas": 0 })), json!({ "replicas": 1 }));
+        for (wanted, live) in [(json!({}), 3), (json!({ "replicas": 0 }), 0), (json!({ "replicas": 2 }), 0)] {
+            assert_eq!(sent(&wanted, &json!({ "replicas": live })), wanted, "{live}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
 use crate::settings::{PlannedSettings, own_object};
+use crate::stopped::stays_stopped;
 
 /// What [`apply`](crate::Target::apply) installs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +178,7 @@ pub(super) fn assemble(
             let message = format!("helm would delete what leaves the chart, and volumes with it: {}", lost.join(", "));
             problems.push(DeployProblem::new(ProblemKind::Volumes, message).service(name));
         }
+        notes.extend(stopped_notes(name, &rendering, &live));
         batch.extend(batch_of(request, service, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
@@ -329,6 +331,22 @@ fn taken_over_notes(taken_over: &[ServiceName], rolled: &[ServiceName]) -> Vec<S
         notes.push(format!("the pods of {all} are made anew, with digests and settings of the plan: {}", list(rolled)));
     }
     notes
+}
+
+/// Workloads that helm leaves at 0 replicas, since their chart names no number.
+fn stopped_notes(service: &ServiceName, rendering: &Rendering, live: &Live) -> Vec<String> {
+    let stopped = rendering.objects.iter().filter_map(|(id, manifest)| {
+        let (_, live) = live.objects.get(id)?;
+        let live = live.as_ref().filter(|live| stays_stopped(&Value::Object(manifest.clone()), live))?;
+        let (key, kind) = (live.key(), id.kind.to_lowercase());
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        Some(format!(
+            "{id} of service `{service}` was scaled to 0 and stays so, since its chart names no `replicas`: `kubectl scale {kind} \
+             {} --replicas 1 --namespace {namespace}` starts it",
+            key.name
+        ))
+    });
+    stopped.collect()
 }
 
 /// What the release of a service writes, and what it takes away.

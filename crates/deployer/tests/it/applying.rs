@@ -291,6 +291,17 @@ fn fields_of_other_managers_refuse_the_plan_unless_a_rule_takes_them() {
     assert_eq!(staging.deploys(&wanted).0, ["~Deployment/web"]);
     assert_eq!(staging.field("deployment/web", "{.spec.replicas}"), "1");
 
+    // A manifest without a number starts it too, and leaves the number to others afterwards.
+    let silent = format!("{}{}", map("a", "k: '1'"), deployment(""));
+    staging.deploys(&silent);
+    staging.kubectl("scale deployment/web --replicas=0");
+    assert_eq!(staging.deploys(&silent).0, ["~Deployment/web"]);
+    assert_eq!(staging.field("deployment/web", "{.spec.replicas}"), "1");
+    assert!(staging.deploys(&silent).0.is_empty());
+    staging.kubectl("scale deployment/web --replicas=3");
+    assert!(staging.deploys(&silent).0.is_empty());
+    assert_eq!(staging.field("deployment/web", "{.spec.replicas}"), "3");
+
     patch("3", "by-hand");
     let refused = staging.refused(&[("cart", &wanted)]);
     assert!(refused.contains("other managers own `.data.k` by `by-hand`"), "{refused}");
