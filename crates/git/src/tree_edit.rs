@@ -32,32 +32,28 @@ impl EditedFolder {
             self.0.insert(path.as_bytes().to_vec(), Node::Kept(mode, id));
             return Ok(());
         };
-        let inner = match self.folder(objects, folder)? {
-            Some(inner) => inner,
-            None => {
-                self.0.insert(folder.as_bytes().to_vec(), Node::Edited(Self::default()));
-                let Some(inner) = self.folder(objects, folder)? else { return Ok(()) };
-                inner
-            }
-        };
-        inner.put(objects, rest, mode, id)
+        if self.folder(objects, folder)?.is_none() {
+            self.0.insert(folder.as_bytes().to_vec(), Node::Edited(Self::default()));
+        }
+        match self.folder(objects, folder)? {
+            Some(inner) => inner.put(objects, rest, mode, id),
+            None => Ok(()),
+        }
     }
 
     /// Removes what is no folder at a path, where there is such a thing.
     pub(crate) fn remove(&mut self, objects: &Objects<'_>, path: &str) -> Result<(), GitError> {
-        match path.split_once('/') {
-            Some((folder, rest)) => match self.folder(objects, folder)? {
+        if let Some((folder, rest)) = path.split_once('/') {
+            return match self.folder(objects, folder)? {
                 Some(inner) => inner.remove(objects, rest),
                 None => Ok(()),
-            },
-            None => {
-                let is_file = |node: &Node| matches!(node, Node::Kept(mode, _) if *mode != MODE_FOLDER);
-                if self.0.get(path.as_bytes()).is_some_and(is_file) {
-                    self.0.remove(path.as_bytes());
-                }
-                Ok(())
-            }
+            };
         }
+        let is_file = |node: &Node| matches!(node, Node::Kept(mode, _) if *mode != MODE_FOLDER);
+        if self.0.get(path.as_bytes()).is_some_and(is_file) {
+            self.0.remove(path.as_bytes());
+        }
+        Ok(())
     }
 
     /// A folder in this one, which is read; `None` where there is none.

@@ -176,7 +176,7 @@ impl Git {
         let parents: Vec<CommitId> = parent.cloned().into_iter().collect();
         if !changes.iter().all(is_plain_file) || !is_plain_message(message) || !identity.is_plain() {
             let tree = self.write_tree(parent.map(CommitId::as_str), changes)?;
-            let is_same = before.is_some_and(|before| before.to_string() == tree.as_str());
+            let is_same = before.is_some() && before == ObjectId::from_hex(tree.as_str().as_bytes()).ok();
             return if is_same { Ok(None) } else { self.commit_tree(&tree, &parents, message, identity).map(Some) };
         }
         let mut pack = Pack::new(objects.format());
@@ -257,7 +257,7 @@ impl CommitIdentity {
 
     /// The commit object.
     fn commit(&self, tree: &ObjectId, parents: &[CommitId], message: &str) -> String {
-        let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
+        let parents = parents.iter().map(|parent| format!("parent {parent}\n")).collect::<Vec<_>>().concat();
         let who = format!("{} <{}> {}", self.name, self.email, self.date().trim_start_matches('@'));
         format!("tree {tree}\n{parents}author {who}\ncommitter {who}\n\n{message}")
     }
