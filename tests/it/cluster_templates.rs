@@ -4,7 +4,7 @@ use test_support::Cluster;
 
 use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART};
 
-/// A CronJob and a Job of the service's image.
+/// A `CronJob` and a Job of the service's image.
 const JOBS: &str = r#"---
 apiVersion: batch/v1
 kind: CronJob
@@ -38,7 +38,7 @@ impl ClusterShop<'_> {
         }
     }
 
-    /// The template of the CronJob gets another image and another container, one after the other.
+    /// The template of the `CronJob` gets another image and another container, one after the other.
     #[track_caller]
     fn edits_of_a_cron_job_are_found(&self) {
         let pods = "/spec/jobTemplate/spec/template/spec";

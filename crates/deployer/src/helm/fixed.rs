@@ -249,14 +249,12 @@ impl<'a> Actions<'a> {
     pub(super) fn read(template: &'a str) -> Option<Self> {
         let (mut found, mut rest) = (Self::default(), template);
         while let Some((_, action)) = rest.split_once("{{") {
-            rest = match comment(action) {
-                Some(comment) => comment.split_once("*/")?.1.split_once("}}")?.1,
-                None => {
-                    let behind = read_action(action, &mut found.functions)?;
-                    found.texts.push(action.get(..action.len() - behind.len())?);
-                    behind
-                }
-            };
+            if let Some(comment) = comment(action) {
+                rest = comment.split_once("*/")?.1.split_once("}}")?.1;
+                continue;
+            }
+            rest = read_action(action, &mut found.functions)?;
+            found.texts.push(action.get(..action.len() - rest.len())?);
         }
         Some(found)
     }

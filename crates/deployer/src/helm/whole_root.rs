@@ -56,17 +56,15 @@ fn has_whole(action: &str, dot_may_be_root: bool) -> bool {
             '"' | '\'' => length = end_of_quote(rest, sign),
             '`' => length = behind.find('`').map_or(rest.len(), |end| end + 2),
             '(' => heads.push(None),
-            ')' => {
-                if heads.len() > 1 {
-                    heads.pop();
-                }
+            ')' if heads.len() > 1 => {
+                heads.pop();
             }
             '|' | '=' => {
                 if let Some(head) = heads.last_mut() {
                     *head = None;
                 }
             }
-            '.' | '$' if !is_of_word(next) && !(sign == '$' && next == '.') => {
+            '.' | '$' if !(is_of_word(next) || sign == '$' && next == '.') => {
                 let is_handed_on = heads.last().copied().flatten().is_some_and(|head| HANDS_ON.contains(&head));
                 if (sign == '$' || dot_may_be_root) && !is_handed_on {
                     return true;

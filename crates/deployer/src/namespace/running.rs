@@ -113,10 +113,7 @@ pub(crate) async fn running(
 
 /// Whether the pods of a kind run all the time, so that they are asked; others are proven by what is live of them.
 pub(super) fn is_asked(id: &ObjectId) -> bool {
-    match (id.group.as_str(), id.kind.as_str()) {
-        ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("", "Pod") => true,
-        _ => false,
-    }
+    matches!((id.group.as_str(), id.kind.as_str()), ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("", "Pod"))
 }
 
 /// The workloads of a service that run locked images: what the release says of them decides, and of what has left the

@@ -1,4 +1,4 @@
-//! Whether live objects make pods of the images that the release has: of a CronJob, a Job or a custom resource no pod may run
+//! Whether live objects make pods of the images that the release has: of a `CronJob`, a Job or a custom resource no pod may run
 //! that could be asked.
 
 use std::collections::BTreeMap;
