@@ -350,7 +350,9 @@ async fn b2_a_second_look_that_another_tags_first_look_follows_is_made_once_more
     let theirs = image("linux/amd64").revision(&commit(THEIRS)).build();
     let fake = Store::default().image("a", &one).image("x", &theirs).image("b", &other).serve().await;
     let requests = [request(&["a"]), request(&["x", "b"])];
-    fake.on("GET", &format!("blobs/{}", theirs.config.digest), [slow(&theirs.config, 300)]);
+    // Long enough for the first look at `x`, and shorter than what comes before the one at `b`.
+    fake.on("GET", &format!("blobs/{}", one.config.digest), [slow(&one.config, 200)]);
+    fake.on("GET", &format!("blobs/{}", theirs.config.digest), [slow(&theirs.config, 600)]);
     let found = fake.registry().resolve_all(&requests, soon(), &|_| ()).await;
     assert!(found.iter().all(Result::is_ok), "{found:?}");
     let requests = fake.requests().await;
