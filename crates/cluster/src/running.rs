@@ -63,6 +63,8 @@ pub struct RunningContainer {
     pub digest: Option<Digest>,
     /// Whether it runs now.
     pub is_running: bool,
+    /// Whether it did its work and is not started again: an init container that is no sidecar, or one of a pod that may end.
+    pub is_complete: bool,
     /// Whether it is ready.
     pub is_ready: bool,
     /// How often it was started again.
@@ -110,6 +112,7 @@ fn addresses(pod: &Object) -> BTreeSet<String> {
 
 fn containers(pod: &Object) -> Vec<RunningContainer> {
     let mut containers = Vec::new();
+    let may_end = pod.text("/spec/restartPolicy").is_some_and(|policy| policy != "Always");
     for (role, specs, statuses) in ROLES {
         for spec in pod.list(specs) {
             let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -122,6 +125,10 @@ fn containers(pod: &Object) -> Vec<RunningContainer> {
                 image: text(spec, "image"),
                 digest: image_id.rsplit(['@', '/']).next().and_then(|digest| digest.parse().ok()),
                 image_id,
+                is_complete: match role {
+                    ContainerRole::Init => spec.get("restartPolicy").and_then(Value::as_str) != Some("Always"),
+                    ContainerRole::Main | ContainerRole::Ephemeral => may_end,
+                } && status.pointer("/state/terminated/exitCode").and_then(Value::as_i64) == Some(0),
                 is_running: status.pointer("/state/running").is_some_and(|running| !running.is_null()),
                 is_ready: status.get("ready").and_then(Value::as_bool).unwrap_or_default(),
                 restarts: status.get("restartCount").and_then(Value::as_i64).unwrap_or_default(),

@@ -56,6 +56,7 @@ fn t19_every_container_of_a_pod_is_reported_by_its_digest() {
             ("debug", ContainerRole::Ephemeral, None),
         ]
     );
+    assert!(!running.containers[0].is_complete, "nothing says how it ended");
     let app = &running.containers[1];
     assert!(app.is_ready && app.is_running && app.restarts == 2);
     assert!(!running.containers[2].is_running);

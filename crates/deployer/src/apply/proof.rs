@@ -132,15 +132,17 @@ impl ApplyTarget {
         let running = running(connection, request, &pins, &deployed, &live).await?;
         findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins)));
         findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
+        let level = running.level();
         findings.extend(running.findings);
         findings.sort();
         findings.dedup();
+        let level = if findings.is_empty() { level } else { ProofLevel::Running };
         let detail = ApplyProof {
             namespace: name.clone(),
             objects: live.len(),
             running: running.containers.into_iter().collect(),
         };
-        let proof = Proof::new(ProofLevel::Running, ProofDetail::Apply(detail), findings);
+        let proof = Proof::new(level, ProofDetail::Apply(detail), findings);
         Ok(Proof { ending: running.ending, images, unpinned_images: unpinned, ..proof })
     }
 }

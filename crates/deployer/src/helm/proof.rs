@@ -105,6 +105,7 @@ impl HelmTarget {
             .map(|((service, declared), live)| Deployed { service, declared, live })
             .collect();
         let running = running(connection, request, &pins, &deployed, &live).await?;
+        let level = running.level();
         findings.extend(running.findings);
         for (service, places) in &wanted {
             for message in missing(places, &live) {
@@ -120,12 +121,13 @@ impl HelmTarget {
         findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
         findings.sort();
         findings.dedup();
+        let level = if findings.is_empty() { level } else { ProofLevel::Running };
         let detail = HelmProof {
             namespace: self.namespace.name.clone(),
             releases,
             running: running.containers.into_iter().collect(),
         };
-        let proof = Proof::new(ProofLevel::Running, ProofDetail::Helm(detail), findings);
+        let proof = Proof::new(level, ProofDetail::Helm(detail), findings);
         Ok(Proof { ending: running.ending, images, unpinned_images: unpinned, ..proof })
     }
 }

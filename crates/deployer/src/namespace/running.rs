@@ -12,7 +12,7 @@ use crate::image_pinning::Pins;
 use crate::image_pinning::{Choice, ImagePin};
 use crate::manifest::ObjectId;
 use crate::problem::escaped;
-use crate::proof::{Finding, FindingKind};
+use crate::proof::{Finding, FindingKind, ProofLevel};
 use crate::request::{DeployRequest, DeployService};
 
 /// A container that runs a locked image.
@@ -54,6 +54,15 @@ pub(crate) struct Running {
     /// The addresses of the pods that run what is locked, by their UID.
     pub(crate) addresses: BTreeMap<String, BTreeSet<String>>,
     pub(crate) findings: Vec<Finding>,
+    /// Whether an object makes pods of locked images all the time, and none of them can be found.
+    is_unasked: bool,
+}
+
+impl Running {
+    /// What was looked at: nothing is proven to run where no container was asked, or where one could not be.
+    pub(crate) fn level(&self) -> ProofLevel {
+        if self.is_unasked || self.containers.is_empty() { ProofLevel::Stored } else { ProofLevel::Running }
+    }
 }
 
 /// A stored object whose pods run all the time.
@@ -113,7 +122,15 @@ pub(crate) async fn running(
 
 /// Whether the pods of a kind run all the time, so that they are asked; others are proven by what is live of them.
 pub(super) fn is_asked(id: &ObjectId) -> bool {
-    matches!((id.group.as_str(), id.kind.as_str()), ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("", "Pod"))
+    matches!(
+        (id.group.as_str(), id.kind.as_str()),
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("", "Pod" | "ReplicationController")
+    )
+}
+
+/// Whether the pods of a kind run at times, and end.
+fn ends(id: &ObjectId) -> bool {
+    id.group == "batch"
 }
 
 /// The workloads of a service that run locked images: what the release says of them decides, and of what has left the
@@ -132,7 +149,7 @@ fn workloads<'a>(
         let declared = declared.objects.get(id).map(|object| {
             containers(object).filter_map(|container| Some(container.get("name")?.as_str()?.to_owned())).collect()
         });
-        (is_asked(id) && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images, declared })
+        (!ends(id) && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images, declared })
     };
     declared.objects.iter().chain(left).filter_map(workload).collect()
 }
@@ -147,14 +164,22 @@ impl Workload<'_> {
             return;
         };
         let is_own = |pod: &&RunningPod| pod.owner.as_ref().is_some_and(|owner| owner.is_same_object(key));
-        let (wanted, pods): (i64, Vec<RunningPod>) = if id.kind == "Pod" {
+        let asked: Vec<RunningPod> = pods.iter().filter(is_own).cloned().collect();
+        let (wanted, pods): (i64, Vec<RunningPod>) = if !is_asked(id) {
+            // How many pods another kind wants, it alone knows; what it has is asked.
+            if !asked.iter().any(is_alive) {
+                found.is_unasked = true;
+                return;
+            }
+            (1, asked)
+        } else if id.kind == "Pod" {
             (1, vec![RunningPod::of(live)])
         } else {
             let wanted = match id.kind.as_str() {
                 "DaemonSet" => live.integer("/status/desiredNumberScheduled").unwrap_or_default(),
                 _ => live.integer("/spec/replicas").unwrap_or(1),
             };
-            (wanted, pods.iter().filter(is_own).cloned().collect())
+            (wanted, asked)
         };
         if wanted == 0 {
             find(FindingKind::NotRunning, format!("{id} wants no pod: nothing of it runs"));
@@ -232,6 +257,10 @@ impl Workload<'_> {
                 wrong.push((FindingKind::NotRunning, format!("does not say what container `{}` runs", escaped(name))));
                 continue;
             };
+            if !container.is_running && !container.is_complete {
+                wrong.push((FindingKind::NotRunning, format!("does not run container `{}`", escaped(name))));
+                continue;
+            }
             let platforms = request.platform_digests.get(&pin.digest);
             match &container.digest {
                 Some(digest) if *digest == pin.digest || platforms.is_some_and(|all| all.contains(digest)) => {
@@ -309,6 +338,22 @@ mod tests {
 
     /// What the pod of a workload with one locked container is found to run.
     fn judged(image: &str, image_id: &str) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
+        let pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": { "name": "cart-1", "namespace": "shop", "uid": "7" },
+            "spec": { "containers": [{ "name": "app", "image": image }] },
+            "status": { "phase": "Running", "containerStatuses": [
+                { "name": "app", "imageID": image_id, "state": { "running": {} } }
+            ] }
+        });
+        looked("Deployment", |workload, request, _| {
+            workload.judge(&RunningPod::of(&Object::new(pod).unwrap()), request)
+        })
+    }
+
+    /// Asks something of a workload with one locked container.
+    fn looked<T>(kind: &str, ask: impl FnOnce(&Workload<'_>, &DeployRequest, &mut Running) -> T) -> T {
         let request = DeployRequest::new(
             "staging".parse().unwrap(),
             "shop",
@@ -320,21 +365,14 @@ mod tests {
         let pin = ImagePin::new("registry.example/shop/cart".parse().unwrap(), digest('1').parse().unwrap());
         let id = ObjectId {
             group: "apps".to_owned(),
-            kind: "Deployment".to_owned(),
+            kind: kind.to_owned(),
             namespace: Some("shop".to_owned()),
             name: "cart".to_owned(),
         };
-        let key = ObjectKey::namespaced(Kind::new("apps/v1", "Deployment"), "shop", "cart");
+        let key = ObjectKey::namespaced(Kind::new("apps/v1", kind), "shop", "cart");
         let images = BTreeMap::from([("app".to_owned(), &pin)]);
         let workload = Workload { service: &service.name, id: &id, key, images, declared: None };
-        let pod = Object::new(json!({
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": { "name": "cart-1", "namespace": "shop", "uid": "7" },
-            "spec": { "containers": [{ "name": "app", "image": image }] },
-            "status": { "phase": "Running", "containerStatuses": [{ "name": "app", "imageID": image_id }] }
-        }));
-        workload.judge(&RunningPod::of(&pod.unwrap()), &request)
+        ask(&workload, &request, &mut Running::default())
     }
 
     #[test]
@@ -356,5 +394,56 @@ mod tests {
         }
         let unknown = judged(&format!("registry.example/shop/cart:1@{locked}"), "").unwrap_err();
         assert_eq!(unknown[0].0, FindingKind::NotRunning);
+    }
+
+    /// What is found of a workload of one pod, and how much it proves.
+    fn found(kind: &str, restarts: &str, state: Value, digit: char) -> (ProofLevel, Vec<String>) {
+        let meta = |name: &str, owner: Value| json!({ "name": name, "namespace": "shop", "uid": name, "ownerReferences": owner });
+        let live = json!({ "apiVersion": "apps/v1", "kind": kind, "metadata": meta("cart", json!([])) });
+        let pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": meta("cart-1", json!([{ "apiVersion": "apps/v1", "kind": kind, "name": "cart", "controller": true }])),
+            "spec": { "restartPolicy": restarts, "containers": [{ "name": "app", "image": "x" }] },
+            "status": { "phase": "Running", "containerStatuses": [
+                { "name": "app", "imageID": format!("x@{}", digest(digit)), "state": state }
+            ] }
+        });
+        let pods = if state.is_null() { Vec::new() } else { vec![RunningPod::of(&Object::new(pod).unwrap())] };
+        looked(kind, |workload, request, found| {
+            workload.look(Some(&Object::new(live).unwrap()), &pods, request, found);
+            (found.level(), found.findings.iter().map(|finding| finding.message.clone()).collect())
+        })
+    }
+
+    #[test]
+    fn d2_every_kind_that_has_pods_is_asked_by_them() {
+        let running = json!({ "running": {} });
+        for kind in ["Deployment", "ReplicaSet", "Rollout"] {
+            assert_eq!(found(kind, "Always", running.clone(), '1'), (ProofLevel::Running, Vec::new()), "{kind}");
+            // Its controller replaces no pods: they run what they ran.
+            let (_, old) = found(kind, "Always", running.clone(), '2');
+            assert!(old[0].contains("locked is") && old[1].ends_with("and 0 run what is locked"), "{kind}: {old:?}");
+        }
+        assert_eq!(found("ReplicaSet", "Always", Value::Null, '1').1.len(), 1);
+        // What has none, and may want none, is not proven to run.
+        assert_eq!(found("Rollout", "Always", Value::Null, '1'), (ProofLevel::Stored, Vec::new()));
+    }
+
+    #[test]
+    fn d2_a_container_that_does_not_run_proves_nothing_but_where_its_work_is_done() {
+        let ended = |code: i64| json!({ "terminated": { "exitCode": code } });
+        let waiting = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
+        for (restarts, state, is_proven) in [
+            ("Always", waiting.clone(), false),
+            ("Never", waiting, false),
+            ("Always", ended(0), false),
+            ("Never", ended(1), false),
+            ("Never", ended(0), true),
+        ] {
+            let (_, findings) = found("Deployment", restarts, state.clone(), '1');
+            assert_eq!(findings.is_empty(), is_proven, "{restarts} {state}: {findings:?}");
+            assert!(is_proven || findings[0].contains("does not run container `app`"), "{findings:?}");
+        }
     }
 }
