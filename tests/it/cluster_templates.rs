@@ -1,6 +1,6 @@
 //! What others did in the cluster to objects whose pods cannot be asked, and to where requests go.
 
-use test_support::Cluster;
+use test_support::{Cluster, bench};
 
 use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART};
 
@@ -66,6 +66,7 @@ impl ClusterShop<'_> {
 fn d2_q3_what_is_live_of_a_helm_release_is_proven_where_no_pod_can_be_asked() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let helm = bench::part("helm4").unwrap();
     let jobs = JOBS.replace("IMAGE_OF_CART", "{{ .Values.image.repository }}:{{ .Values.image.tag }}");
     staging.merge_chart(2, SERVES, &format!("{DEPLOYMENT}{jobs}{SERVICE_OF_CART}"));
     staging.ends("run staging", 0);
@@ -79,6 +80,19 @@ fn d2_q3_what_is_live_of_a_helm_release_is_proven_where_no_pod_can_be_asked() {
     assert!(found.text().contains("hostNetwork"), "{}", found.text());
     let back = r#"[{"op":"remove","path":"/spec/template/spec/hostNetwork"},{"op":"remove","path":"/spec/paused"}]"#;
     staging.patch("deployment/shop-cart", back);
+    staging.ends("verify staging", 0);
+
+    // A revision by hand is not the one that was deployed, though it holds the same.
+    let installed = helm
+        .command()
+        .env("HOME", staging.shop.join("home"))
+        .args(["rollback", "shop-cart", "1", "--namespace", &staging.namespace, "--kubeconfig"])
+        .arg(cluster.kubeconfig_path())
+        .output()
+        .unwrap();
+    assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    staging.is_found("revision 2 of its helm release was made by another program");
+    staging.ends("deploy staging --again", 0);
     staging.ends("verify staging", 0);
 
     // A Job of the same name cannot become what it was: that is an answer, not a question that cannot be asked.
@@ -136,9 +150,10 @@ fn d2_q3_what_is_live_of_plain_manifests_is_proven_where_no_pod_can_be_asked() {
     staging.kubectl(&["delete", "endpointslice/by-hand"]);
     staging.ends("verify staging", 0);
 
-    // A field that no manifest has is put back by nothing.
+    // One that was stopped is started, though its manifest names no number.
     staging.kubectl(&["scale", "deployment/shop-cart", "--replicas=0"]);
     let drift = staging.ends("drift staging", 1);
-    assert!(drift.text().contains("deploying it again changes nothing about shop-cart"), "{}", drift.text());
-    assert!(!drift.text().contains("--again"), "{}", drift.text());
+    assert!(drift.text().contains("`orchestrator deploy staging --again` puts back"), "{}", drift.text());
+    staging.ends("deploy staging --again", 0);
+    staging.ends("verify staging", 0);
 }

@@ -301,7 +301,11 @@ pub(super) fn action_of(stored: Option<&StoredState>, rendering: &Rendering, liv
     match stored {
         None => ReleaseAction::Install,
         Some(stored)
-            if stored.is_deployed && live.differing.is_empty() && stored.rendering.difference(rendering).is_none() =>
+            if stored.is_deployed
+                // Only a revision of ours says that it is the one that was deployed.
+                && !stored.is_foreign
+                && live.differing.is_empty()
+                && stored.rendering.difference(rendering).is_none() =>
         {
             ReleaseAction::Keep
         }

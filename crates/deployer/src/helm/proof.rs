@@ -67,6 +67,10 @@ impl HelmTarget {
                 let message = format!("revision {} of its helm release is {}", stored.revision, stored.status);
                 find(FindingKind::NothingDeployed, message);
             }
+            if stored.is_foreign {
+                let message = format!("revision {} of its helm release was made by another program", stored.revision);
+                find(FindingKind::Release, message);
+            }
             for (kind, message) in inspect(request, service, &pins, &stored.rendering).violations {
                 find(FindingKind::of(kind), message);
             }

@@ -397,7 +397,7 @@ mod tests {
     }
 
     /// What is found of a workload of one pod, and how much it proves.
-    fn found(kind: &str, restarts: &str, state: Value, digit: char) -> (ProofLevel, Vec<String>) {
+    fn found(kind: &str, restarts: &str, state: &Value, digit: char) -> (ProofLevel, Vec<String>) {
         let meta = |name: &str, owner: Value| json!({ "name": name, "namespace": "shop", "uid": name, "ownerReferences": owner });
         let live = json!({ "apiVersion": "apps/v1", "kind": kind, "metadata": meta("cart", json!([])) });
         let pod = json!({
@@ -420,14 +420,14 @@ mod tests {
     fn d2_every_kind_that_has_pods_is_asked_by_them() {
         let running = json!({ "running": {} });
         for kind in ["Deployment", "ReplicaSet", "Rollout"] {
-            assert_eq!(found(kind, "Always", running.clone(), '1'), (ProofLevel::Running, Vec::new()), "{kind}");
+            assert_eq!(found(kind, "Always", &running, '1'), (ProofLevel::Running, Vec::new()), "{kind}");
             // Its controller replaces no pods: they run what they ran.
-            let (_, old) = found(kind, "Always", running.clone(), '2');
+            let (_, old) = found(kind, "Always", &running, '2');
             assert!(old[0].contains("locked is") && old[1].ends_with("and 0 run what is locked"), "{kind}: {old:?}");
         }
-        assert_eq!(found("ReplicaSet", "Always", Value::Null, '1').1.len(), 1);
+        assert_eq!(found("ReplicaSet", "Always", &Value::Null, '1').1.len(), 1);
         // What has none, and may want none, is not proven to run.
-        assert_eq!(found("Rollout", "Always", Value::Null, '1'), (ProofLevel::Stored, Vec::new()));
+        assert_eq!(found("Rollout", "Always", &Value::Null, '1'), (ProofLevel::Stored, Vec::new()));
     }
 
     #[test]
@@ -441,7 +441,7 @@ mod tests {
             ("Never", ended(1), false),
             ("Never", ended(0), true),
         ] {
-            let (_, findings) = found("Deployment", restarts, state.clone(), '1');
+            let (_, findings) = found("Deployment", restarts, &state, '1');
             assert_eq!(findings.is_empty(), is_proven, "{restarts} {state}: {findings:?}");
             assert!(is_proven || findings[0].contains("does not run container `app`"), "{findings:?}");
         }
