@@ -41,6 +41,21 @@ fn a_helm_wave_that_failed_stops_the_waves_behind_it_until_it_is_ready() {
     assert_ne!(web(&staging), before);
 }
 
+/// Neither the wave before the pause is begun nor the one behind it.
+#[test]
+fn a_pause_that_ends_after_the_deadline_is_refused_before_anything_is_written() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = "target: { kind: apply, source: \"{path}/parts\" }\n  waves: [{ match: \"**\", pause: 1h }, shop-web]";
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE, WEB], target) else { return };
+    for (path, name) in [(WEB, "shop-web"), (SERVICE, "shop-cart")] {
+        staging.commit_files(path, 2, SERVES, &[("parts/app.yaml", Deployment::plain(name).yaml())]);
+    }
+    staging.shop.merge_dev();
+    let refused = staging.ends("run staging --deadline 60s", 21);
+    assert!(refused.stderr().contains("the pauses between waves would take 3600 s"), "{}", refused.text());
+    assert_eq!(staging.kubectl(&["get", "deployments", "--output=name"]), "");
+}
+
 #[test]
 fn a_wave_of_plain_manifests_that_failed_stops_the_waves_behind_it_until_it_is_ready() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };

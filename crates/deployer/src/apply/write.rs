@@ -132,6 +132,7 @@ impl ApplyTarget {
             (number, wave, services.collect::<Vec<_>>())
         });
         let waves: Vec<_> = waves.filter(|(_, _, services)| !services.is_empty()).collect();
+        self.namespace.has_time_for_pauses(waves.iter().map(|(_, wave, _)| wave.pause))?;
         let mut begun = 0;
         for (place, (number, wave, services)) in waves.iter().enumerate() {
             // A run that ended early left the waves before this one as planned, and perhaps not ready.

@@ -110,6 +110,8 @@ impl HelmTarget {
         });
         let waves: Vec<(usize, &Wave, Vec<PlannedRelease>)> =
             waves.filter(|(_, _, releases)| !releases.is_empty()).collect();
+        let has_time = self.namespace.has_time_for_pauses(waves.iter().map(|(_, wave, _)| wave.pause));
+        has_time.map_err(|error| progress.add_to(error))?;
         let last = waves.len().saturating_sub(1);
         let mut begun = 0;
         for (place, (number, wave, releases)) in waves.into_iter().enumerate() {
@@ -130,7 +132,7 @@ impl HelmTarget {
             let waited = self.await_jobs(detail, &services, &jobs).await;
             waited.map_err(|error| progress.add_to(error))?;
             if place < last {
-                self.namespace.pause(wave.pause).await?;
+                self.namespace.pause(wave.pause).await.map_err(|error| progress.add_to(error))?;
             }
         }
         let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;

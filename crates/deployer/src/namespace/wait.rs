@@ -79,16 +79,36 @@ impl EnvironmentNamespace {
         }
     }
 
-    /// Gives a wave time before the next one.
+    /// Gives a wave time before the next one, which is not written where the deadline leaves less.
     pub(crate) async fn pause(&self, pause: Duration) -> Result<(), DeployError> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        self.has_time_for("the pause before the next wave", pause)?;
         tokio::select! {
-            () = tokio::time::sleep(pause.min(left)) => Ok(()),
+            () = tokio::time::sleep(pause) => Ok(()),
             () = requested(&self.interrupt) => {
                 let reason = self.stopped("the pause between two waves was interrupted");
                 Err(DeployError::NotDeployed { subject: self.subject(), reason, dossier: None })
             }
         }
+    }
+
+    /// Refuses waves whose pauses alone end after the deadline; the last one is followed by none.
+    pub(crate) fn has_time_for_pauses(
+        &self,
+        pauses: impl DoubleEndedIterator<Item = Duration>,
+    ) -> Result<(), DeployError> {
+        self.has_time_for(
+            "the pauses between waves",
+            pauses.rev().skip(1).fold(Duration::ZERO, Duration::saturating_add),
+        )
+    }
+
+    fn has_time_for(&self, what: &str, time: Duration) -> Result<(), DeployError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if time <= left {
+            return Ok(());
+        }
+        let reason = format!("{what} would take {} s, and the deadline leaves {} s", time.as_secs(), left.as_secs());
+        Err(DeployError::NotDeployed { subject: self.subject(), reason, dossier: None })
     }
 
     /// Whether another run may write now.
