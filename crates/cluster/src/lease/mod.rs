@@ -174,7 +174,7 @@ impl Connection {
         let held = record.filter(|record| record.holder.as_ref().is_some_and(|held| held.nonce == holder.nonce));
         let number = match held {
             Some(record) if record.number > request.above => record.number,
-            Some(_) | None => record.map_or(0, |record| record.number).max(request.above) + 1,
+            Some(_) | None => next_number(record.map_or(0, |record| record.number), request.above),
         };
         let object = Record::object(place, holder, number, now, live)?;
         match live {
@@ -203,6 +203,15 @@ impl Connection {
     pub async fn lease_holder(&self, place: &LeasePlace) -> Result<Option<LeaseHolder>, ClusterError> {
         Ok(self.find(&place.key()).await?.and_then(|live| Record::of(&live).holder))
     }
+}
+
+/// A number above that of the Lease and those that were used before.
+///
+/// A number that no count of holders comes to was written by hand: it counts for nothing, since the API server has no room
+/// for many above it, and each number that is used is recorded for good.
+fn next_number(of_the_lease: u64, used: u64) -> u64 {
+    const HIGHEST: u64 = 1 << 30;
+    Some(of_the_lease).filter(|number| *number <= HIGHEST).map_or(used, |number| number.max(used)) + 1
 }
 
 impl HeldLease {
@@ -263,5 +272,20 @@ impl HeldLease {
     /// Whether a failed renewal may be tried again.
     fn can_try_again(error: &ClusterError) -> bool {
         can_retry(error) || matches!(error.kind(), ClusterErrorKind::Unauthorized | ClusterErrorKind::Forbidden { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_number;
+
+    #[test]
+    fn f6_each_number_is_above_those_before_and_one_that_was_written_by_hand_counts_for_nothing() {
+        for (of_the_lease, used, next) in [(0, 0, 1), (4, 2, 5), (4, 9, 10), (1 << 29, 0, (1 << 29) + 1)] {
+            assert_eq!(next_number(of_the_lease, used), next);
+        }
+        for by_hand in [(1 << 30) + 1, u64::from(i32::MAX.cast_unsigned()) - 1, u64::MAX] {
+            assert_eq!(next_number(by_hand, 7), 8, "{by_hand}");
+        }
     }
 }
