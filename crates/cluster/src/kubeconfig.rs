@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lock_model::Timestamp;
 use lock_model::escaping::escape_terminal;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
@@ -114,15 +117,15 @@ impl Kubeconfig {
         self.document.to_string().into()
     }
 
-    /// Every value of it that must not be shown: for a redactor.
+    /// Every value of it that must not be shown, for a redactor: also the lines of the key, as programs write it to a file.
     pub fn secrets(&self) -> Vec<SecretString> {
         let user = self.document.pointer("/users/0/user");
-        ["token", "password", "client-key-data"]
-            .iter()
-            .filter_map(|key| user?.get(key)?.as_str())
-            .filter(|text| !text.is_empty())
-            .map(SecretString::from)
-            .collect()
+        let value = |key: &str| user?.get(key)?.as_str().filter(|text| !text.is_empty());
+        let key = value("client-key-data").and_then(|key| STANDARD.decode(key).ok());
+        let key = key.and_then(|key| String::from_utf8(key).ok()).map(Zeroizing::new);
+        let lines = key.as_deref().into_iter().flat_map(|key| key.lines()).filter(|line| !line.starts_with("-----"));
+        let values = ["token", "password", "client-key-data"].into_iter().filter_map(value);
+        values.chain(lines.filter(|line| !line.is_empty())).map(SecretString::from).collect()
     }
 
     /// When the API server stops to accept its client certificate or its token; absent where neither says it.

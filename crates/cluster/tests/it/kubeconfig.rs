@@ -104,15 +104,20 @@ fn a_kubeconfig_that_names_no_cluster_is_refused_without_showing_values() {
     Kubeconfig::parse(&vec![b'#'; 2 << 20], None, &BTreeSet::new()).unwrap_err();
 }
 
+/// Two lines of a key, with those around it.
+const KEY: &str =
+    "LS0tLS1CRUdJTiBFQyBQUklWQVRFIEtFWS0tLS0tCk1IY0NBUUVFSUlyCmNkPT0KLS0tLS1FTkQgRUMgUFJJVkFURSBLRVktLS0tLQo=";
+
 #[test]
 fn only_the_chosen_context_goes_to_programs() {
-    let text = config(SERVER, &format!("token: {CANARY}, client-key-data: a2V5"));
+    let text = config(SERVER, &format!("token: {CANARY}, client-key-data: {KEY}"));
     let kubeconfig = Kubeconfig::parse(text.as_bytes(), None, &BTreeSet::new()).unwrap();
     assert_eq!(kubeconfig.context(), "shop");
     assert_eq!(kubeconfig.namespace(), Some("staging"));
     assert_eq!(kubeconfig.server(), "https://10.0.0.1:6443");
     let secrets: Vec<_> = kubeconfig.secrets().iter().map(|secret| secret.expose_secret().to_owned()).collect();
-    assert_eq!(secrets, [CANARY, "a2V5"]);
+    // A key in PEM, in base64.
+    assert_eq!(secrets, [CANARY, KEY, "MHcCAQEEIIr", "cd=="]);
     assert!(!format!("{kubeconfig:?}").contains(CANARY));
 
     let written = kubeconfig.to_json();
