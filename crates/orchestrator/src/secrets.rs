@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use config::{Deployment, Environment, SettingOrigin};
+use config::{Config, Deployment, Environment, SettingOrigin};
 use lock_model::TreePath;
 use process::Redactor;
 use secrecy::ExposeSecret;
@@ -39,13 +39,7 @@ pub(crate) fn redactor(context: &Workspace, revision: &Revision) -> Result<Redac
             redactor.add(&value);
         }
     }
-    for place in cluster_places(context, revision) {
-        // One that cannot be used is told where the cluster is needed.
-        let secrets = place.kubeconfig(context).map(|kubeconfig| kubeconfig.secrets()).unwrap_or_default();
-        for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST) {
-            redactor.add(secret);
-        }
-    }
+    mask_clusters(context, &revision.config, &mut redactor);
     for value in secrets_of_services(context, revision) {
         if value.len() >= SHORTEST && !stands_in_tree(context, revision, &value)? {
             redactor.add(&value);
@@ -77,10 +71,36 @@ pub(crate) async fn suite_redactor(
     Ok(redactor)
 }
 
-/// The clusters of a revision's environments.
-fn cluster_places(context: &Workspace, revision: &Revision) -> impl Iterator<Item = ClusterPlace> {
-    let config = &revision.config;
-    config.environments.values().filter_map(move |environment| ClusterPlace::of(context, config, environment))
+/// Masks the logins of other configurations in the output of a revision's suites as well: that of a pull request may have taken
+/// out what the one of its base names, and its suites read files and variables all the same.
+pub(crate) fn mask_logins<'a>(
+    context: &Workspace,
+    revision: &Revision,
+    configs: impl Iterator<Item = &'a Config>,
+) -> Result<()> {
+    let mut redactor = redactor(context, revision)?;
+    for config in configs {
+        for value in config.own_credentials().into_iter().filter_map(|name| context.variable(name.as_str())) {
+            if value.len() >= SHORTEST {
+                redactor.add(&value);
+            }
+        }
+        mask_clusters(context, config, &mut redactor);
+    }
+    context.redactors.lock().unwrap_or_else(PoisonError::into_inner).insert(revision.commit.clone(), redactor);
+    Ok(())
+}
+
+/// Masks the logins of the clusters of a configuration's environments.
+fn mask_clusters(context: &Workspace, config: &Config, redactor: &mut Redactor) {
+    let places = config.environments.values().filter_map(|environment| ClusterPlace::of(context, config, environment));
+    for place in places {
+        // One that cannot be used is told where the cluster is needed.
+        let secrets = place.kubeconfig(context).map(|kubeconfig| kubeconfig.secrets()).unwrap_or_default();
+        for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST) {
+            redactor.add(secret);
+        }
+    }
 }
 
 /// The secrets of services that no program prints: what stands within variables, and what is composed of them. What cannot be

@@ -21,6 +21,7 @@ use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
 use crate::report::v1::TestReport;
 use crate::revision::{Revision, load_config};
+use crate::secrets::mask_logins;
 
 /// Which suites to run, and on what.
 #[derive(Clone, Debug)]
@@ -109,7 +110,9 @@ async fn test(context: &Context, request: &TestRequest) -> Result<TestReport> {
     );
     if let Some(tested) = &tested {
         let base = load_config(context, tested.base.as_str())?;
-        refuse_credentials(&revision.config, configurations.iter().copied().chain(&base), suites)?;
+        let rules = || configurations.iter().copied().chain(&base);
+        refuse_credentials(&revision.config, rules(), suites)?;
+        mask_logins(context, &revision, rules())?;
     }
     preflight_suites(context, &revision, &required.environment, suites)?;
     // A Job in a namespace is started by one run at a time; programs and requests have always been beside each other.
