@@ -173,6 +173,8 @@ fn start_kubelet(cluster: &Cluster, parts: &Parts) {
          podLogsDir: /var/log/pods\n\
          volumePluginDir: /run/volume-plugins\n\
          serializeImagePulls: false\n\
+         # All tests of a binary share the node.\n\
+         maxPods: 240\n\
          imageGCHighThresholdPercent: 100\n\
          # The disk of the machine is none of the tests' concern.\n\
          evictionHard: {{memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1%}}\n\
