@@ -174,19 +174,26 @@ spec:
     envFrom: [{ configMapRef: { name: go } }]
 "#;
 
-/// helm calls a release `uninstalling` in words of its own, and `uninstalled` while its objects are still there.
-#[test]
-fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &SERVICES, "\n  removed: delete") else { return };
-    let go = ["create", "configmap", "go", "--from-literal=A=1"];
-    staging.kubectl(&go);
+/// Makes what the hook of the release waits for.
+const GO: [&str; 4] = ["create", "configmap", "go", "--from-literal=A=1"];
+
+/// A shop whose `shop-web` is deployed, and whose next hook does not start: what it needs is gone.
+fn guarded(cluster: &Cluster) -> Option<ClusterShop<'_>> {
+    let staging = ClusterShop::with_or_skip(cluster, "helm4", &SERVICES, "\n  removed: delete")?;
+    staging.kubectl(&GO);
     staging.shop.service("shop-web").write("chart/templates/guard.yaml", GUARD);
     staging.commit(WEB, 2, SERVES, DEPLOYMENT);
     staging.merge(2, SERVES);
     staging.ends("run staging", 0);
-
     staging.kubectl(&["delete", "configmap/go"]);
+    Some(staging)
+}
+
+/// helm calls a release `uninstalling` in words of its own, and `uninstalled` while its objects are still there.
+#[test]
+fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = guarded(cluster) else { return };
     let finalizers = |list: &str| {
         let patch = format!(r#"--patch={{"metadata":{{"finalizers":{list}}}}}"#);
         staging.kubectl(&["patch", "deployment/shop-web", "--type=merge", &patch]);
@@ -204,7 +211,7 @@ fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
     }
     assert!(staging.ends("verify staging", 1).text().contains("not deployed here any more"));
 
-    staging.kubectl(&go);
+    staging.kubectl(&GO);
     for _ in 0..2 {
         let stuck = staging.ends("--deadline 30s run staging", 21);
         assert!(stuck.text().contains("finalizer `guard.example/x` is not taken off"), "{}", stuck.text());
@@ -221,15 +228,7 @@ fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
 #[test]
 fn f2_an_uninstall_that_is_terminated_without_a_reader_is_gone_on_with() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &SERVICES, "\n  removed: delete") else { return };
-    let go = ["create", "configmap", "go", "--from-literal=A=1"];
-    staging.kubectl(&go);
-    staging.shop.service("shop-web").write("chart/templates/guard.yaml", GUARD);
-    staging.commit(WEB, 2, SERVES, DEPLOYMENT);
-    staging.merge(2, SERVES);
-    staging.ends("run staging", 0);
-
-    staging.kubectl(&["delete", "configmap/go"]);
+    let Some(staging) = guarded(cluster) else { return };
     staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
     let run = staging.command(&[], "run staging").with_closed_stdout().start();
     let uninstalls = || helms(&staging.namespace).iter().any(|words| words.contains(" uninstall shop-web "));
@@ -242,7 +241,7 @@ fn f2_an_uninstall_that_is_terminated_without_a_reader_is_gone_on_with() {
     assert_eq!(helms(&staging.namespace), [""; 0]);
     assert!(staging.ends("verify staging", 1).text().contains("not deployed here any more"));
 
-    staging.kubectl(&go);
+    staging.kubectl(&GO);
     staging.ends("run staging", 0);
     assert_eq!(staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]), "");
     staging.ends("verify staging", 0);
@@ -260,7 +259,7 @@ fn t17_a_last_hook_whose_name_another_object_has_by_now_uninstalls_nothing() {
     staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
     staging.ends("lock commit staging", 0);
 
-    // Somebody else's pod has the name of the hook by now: helm would delete it.
+    // A pod that kubectl made has the name of the hook: helm would delete it.
     let image = format!("--image={}/bench/pause:1", staging.node().registry());
     staging.kubectl(&["run", "bye", &image]);
     let told = "Pod/bye is a hook, and the cluster has an object of that name: no hook made it";

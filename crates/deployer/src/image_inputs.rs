@@ -69,14 +69,7 @@ mod tests {
     }
 
     fn inputs(template: &str, cart: char, other: &str, digit: char) -> Digest {
-        let id = |digit: &str| format!("sha256:{}", digit.repeat(64));
-        let mut request = DeployRequest::new(
-            "staging".parse().unwrap(),
-            "shop",
-            id("a").parse().unwrap(),
-            id("b").parse().unwrap(),
-            "c".repeat(40).parse().unwrap(),
-        );
+        let mut request = DeployRequest::of_test();
         let mut service = DeployService::new("shop-cart".parse().unwrap());
         service.image = Some(pin("cart", cart));
         service.files = vec![("templates/app.yaml".to_owned(), template.as_bytes().to_vec())];

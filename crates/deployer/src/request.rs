@@ -102,6 +102,14 @@ impl DeployRequest {
         }
     }
 
+    /// A request without services for `staging`, in namespace `shop`.
+    #[cfg(test)]
+    pub(crate) fn of_test() -> Self {
+        let id = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let (release, lock) = (id("a").parse().unwrap(), id("b").parse().unwrap());
+        Self::new("staging".parse().unwrap(), "shop", release, lock, "c".repeat(40).parse().unwrap())
+    }
+
     /// Every image of the request, those of deployed services first.
     /// What is secret of it: settings of services, and the login of the pull secret.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {

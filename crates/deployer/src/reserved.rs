@@ -81,14 +81,7 @@ mod tests {
     use crate::request::DeployService;
 
     fn found(object: &Value) -> Vec<String> {
-        let digest = |digit: char| format!("sha256:{}", digit.to_string().repeat(64));
-        let mut request = DeployRequest::new(
-            "staging".parse().unwrap(),
-            "shop",
-            digest('a').parse().unwrap(),
-            digest('b').parse().unwrap(),
-            "c".repeat(40).parse().unwrap(),
-        );
+        let mut request = DeployRequest::of_test();
         let mut service = DeployService::new("shop-cart".parse().unwrap());
         service.setting_parts.insert(Part::Config);
         request.services.push(service);

@@ -17,7 +17,7 @@ use crate::namespace::{
     Deployed, EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images,
     foreign_fields, inspect, live_objects, running, unproven_endpoints,
 };
-use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
+use crate::proof::{Finding, FindingKind, Proof, ProofDetail};
 use crate::request::{DeployRequest, RemovedServiceRule};
 
 /// What was read.
@@ -129,14 +129,13 @@ impl ApplyTarget {
         let deployed = live_objects_of.iter().zip(&declared);
         let deployed: Vec<_> =
             deployed.map(|((service, live), declared)| Deployed { service, declared, live }).collect();
-        let running = running(connection, request, &pins, &deployed, &live).await?;
+        let mut running = running(connection, request, &pins, &deployed, &live).await?;
         findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins)));
         findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
-        let level = running.level();
-        findings.extend(running.findings);
+        findings.append(&mut running.findings);
         findings.sort();
         findings.dedup();
-        let level = if findings.is_empty() { level } else { ProofLevel::Running };
+        let level = running.level(&findings);
         let detail = ApplyProof {
             namespace: name.clone(),
             objects: live.len(),

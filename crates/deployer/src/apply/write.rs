@@ -115,15 +115,6 @@ impl ApplyTarget {
         jobs: &JobsByLabel,
         written: &mut Written,
     ) -> Result<(), DeployError> {
-        let all: Vec<&PlannedService> = detail.services.iter().collect();
-        self.write_ranks(&all, AT_ONCE, &makes_room, written).await?;
-        if !written.is_empty() {
-            let room = expected(&detail.services, written).into_iter();
-            let room: Vec<Expected> = room.filter(|expected| written.contains_key(&expected.awaited.key)).collect();
-            self.namespace.wait(&room).await?;
-            self.namespace.connection.refresh_discovery().await?;
-        }
-        self.validate(detail).await?;
         let waves = detail.request.waves.iter().enumerate();
         let waves = waves.map(|(number, wave)| {
             let is_written =
@@ -133,6 +124,15 @@ impl ApplyTarget {
         });
         let waves: Vec<_> = waves.filter(|(_, _, services)| !services.is_empty()).collect();
         self.namespace.has_time_for_pauses(waves.iter().map(|(_, wave, _)| wave.pause))?;
+        let all: Vec<&PlannedService> = detail.services.iter().collect();
+        self.write_ranks(&all, AT_ONCE, &makes_room, written).await?;
+        if !written.is_empty() {
+            let room = expected(&detail.services, written).into_iter();
+            let room: Vec<Expected> = room.filter(|expected| written.contains_key(&expected.awaited.key)).collect();
+            self.namespace.wait(&room).await?;
+            self.namespace.connection.refresh_discovery().await?;
+        }
+        self.validate(detail).await?;
         let mut begun = 0;
         for (place, (number, wave, services)) in waves.iter().enumerate() {
             // A run that ended early left the waves before this one as planned, and perhaps not ready.

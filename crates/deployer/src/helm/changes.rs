@@ -221,13 +221,7 @@ mod tests {
         live.objects.insert(id.clone(), (object(&stored), Some(object(&stored))));
         let mut service = DeployService::new("cart".try_into().unwrap());
         service.files = vec![("Chart.yaml".to_owned(), b"name: cart\n".to_vec())];
-        let request = DeployRequest::new(
-            "staging".try_into().unwrap(),
-            "shop",
-            format!("sha256:{}", "a".repeat(64)).try_into().unwrap(),
-            format!("sha256:{}", "b".repeat(64)).try_into().unwrap(),
-            "c".repeat(40).try_into().unwrap(),
-        );
+        let request = DeployRequest::of_test();
         let state = |is_foreign| StoredState {
             revision: 1,
             rendering: stored.clone(),

@@ -15,7 +15,7 @@ use crate::namespace::{
     Deployed, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images, foreign_fields, inspect,
     live_objects, running, unproven_endpoints,
 };
-use crate::proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel};
+use crate::proof::{Finding, FindingKind, Proof, ProofDetail};
 use crate::request::DeployRequest;
 
 /// What was read.
@@ -108,9 +108,8 @@ impl HelmTarget {
             .zip(&there)
             .map(|((service, declared), live)| Deployed { service, declared, live })
             .collect();
-        let running = running(connection, request, &pins, &deployed, &live).await?;
-        let level = running.level();
-        findings.extend(running.findings);
+        let mut running = running(connection, request, &pins, &deployed, &live).await?;
+        findings.append(&mut running.findings);
         for (service, places) in &wanted {
             for message in missing(places, &live) {
                 // A workload that is gone is found by its pods as well.
@@ -125,7 +124,7 @@ impl HelmTarget {
         findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
         findings.sort();
         findings.dedup();
-        let level = if findings.is_empty() { level } else { ProofLevel::Running };
+        let level = running.level(&findings);
         let detail = HelmProof {
             namespace: self.namespace.name.clone(),
             releases,

@@ -279,14 +279,7 @@ mod tests {
     #[test]
     fn t17_images_of_last_hooks_have_digests_or_are_said() {
         let digest = format!("busybox@sha256:{}", "a".repeat(64));
-        let id = |digit: &str| format!("sha256:{}", digit.repeat(64));
-        let mut request = DeployRequest::new(
-            "staging".parse().unwrap(),
-            "shop",
-            id("a").parse().unwrap(),
-            id("b").parse().unwrap(),
-            "c".repeat(40).parse().unwrap(),
-        );
+        let mut request = DeployRequest::of_test();
         let found = |request: &DeployRequest, event: &str, image: &str| {
             let hook = HOOK.replace("EVENT", event).replace("IMAGE", image);
             let found = left(&hook).inspect_hooks(request, &Pins::new(request.images()));

@@ -59,9 +59,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// What was looked at: nothing is proven to run where no container was asked, or where one could not be.
-    pub(crate) fn level(&self) -> ProofLevel {
-        if self.is_unasked || self.containers.is_empty() { ProofLevel::Stored } else { ProofLevel::Running }
+    /// The level of a proof with all these findings: nothing is proven to run where no container was asked, or where one
+    /// could not be. A proof that fails keeps the level that it was to reach.
+    pub(crate) fn level(&self, findings: &[Finding]) -> ProofLevel {
+        let is_unasked = self.is_unasked || self.containers.is_empty();
+        if findings.is_empty() && is_unasked { ProofLevel::Stored } else { ProofLevel::Running }
     }
 }
 
@@ -354,13 +356,7 @@ mod tests {
 
     /// Asks something of a workload with one locked container.
     fn looked<T>(kind: &str, ask: impl FnOnce(&Workload<'_>, &DeployRequest, &mut Running) -> T) -> T {
-        let request = DeployRequest::new(
-            "staging".parse().unwrap(),
-            "shop",
-            digest('a').parse().unwrap(),
-            digest('b').parse().unwrap(),
-            "c".repeat(40).parse().unwrap(),
-        );
+        let request = DeployRequest::of_test();
         let service = DeployService::new("shop-cart".parse().unwrap());
         let pin = ImagePin::new("registry.example/shop/cart".parse().unwrap(), digest('1').parse().unwrap());
         let id = ObjectId {
@@ -412,7 +408,7 @@ mod tests {
         let pods = if state.is_null() { Vec::new() } else { vec![RunningPod::of(&Object::new(pod).unwrap())] };
         looked(kind, |workload, request, found| {
             workload.look(Some(&Object::new(live).unwrap()), &pods, request, found);
-            (found.level(), found.findings.iter().map(|finding| finding.message.clone()).collect())
+            (found.level(&found.findings), found.findings.iter().map(|finding| finding.message.clone()).collect())
         })
     }
 
