@@ -25,11 +25,11 @@ pub enum Priority {
     /// As much as this process.
     #[default]
     Usual,
-    /// Less: nobody waits for it yet. Where the processors are free it is no slower.
+    /// About a tenth of what other programs get; all of it where the processors are free.
     Low,
 }
 
-/// The niceness of a program of [`Priority::Low`]: about a tenth of what others get.
+/// The niceness of a program of [`Priority::Low`].
 const LOW: i32 = 10;
 
 /// How a program is to be started; [`run`](Self::run) starts it.

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, getpgrp, getpid, kill_current_process_group, kill_process};
+use rustix::process::{Signal, getpgrp, getpid, kill_current_process_group, kill_process};
 use signal_hook::consts::SIGTERM;
 
 /// The running program, whatever became of its file since.
@@ -187,7 +187,7 @@ fn invalid(message: &str) -> Error {
 
 #[cfg(target_os = "linux")]
 fn end_with_parent(parent: u32) -> Result<(), Error> {
-    use rustix::process::{getppid, set_parent_process_death_signal};
+    use rustix::process::{Pid, getppid, set_parent_process_death_signal};
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // Where it ended before it could be asked about, there is no signal to come.
     let now = getppid().map(Pid::as_raw_nonzero);
@@ -199,6 +199,5 @@ fn end_with_parent(parent: u32) -> Result<(), Error> {
 
 #[cfg(not(target_os = "linux"))]
 fn end_with_parent(_parent: u32) -> Result<(), Error> {
-    let _unused: Option<Pid> = None;
     Ok(())
 }

@@ -10,8 +10,8 @@
 //!
 //! What one repository has says nothing about another, so that a record's key begins with the host that is asked and the
 //! path. A document is hashed each time it is read. What a tag had is only ever a guess, which the registry confirms or
-//! refutes with one answer. Any number of processes can share the folder. When it cannot be used, everything is asked for
-//! as if there were none.
+//! refutes with one answer. Any number of processes can share the folder. A command that cannot use it fetches everything
+//! from the registry, and warns.
 //!
 //! Beyond the limit the records that were written first go, except for those that the present command used.
 
@@ -144,12 +144,12 @@ impl Cache {
             }
             lock => lock?,
         };
-        // Another process writes: what this one found out is asked for again, or written by the next command.
+        // Another process still writes: this one keeps nothing, and the next command fetches it again.
         let Some(_lock) = lock else { return Ok(()) };
         let mut options = File::options();
         let mut file = options.create(true).append(true).mode(0o600).open(self.path())?;
         let state = FileState::of(&file)?;
-        if known.file.is_some_and(|read| read != state) || (known.file.is_none() && state.length > 0) {
+        if known.file.map_or(state.length > 0, |read| read != state) {
             let (records, _) = self.read()?;
             known.is_damaged |= !records.is_whole();
             known.records = records;

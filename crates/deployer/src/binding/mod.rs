@@ -245,7 +245,7 @@ impl PlanBinding {
     }
 }
 
-/// `Deployment/cart` of `Deployment.apps shop/cart`.
+/// Kind and name of an object in a plan, for people: `Deployment/cart` where the plan has `Deployment.apps shop/cart`.
 fn short(object: &str) -> String {
     let (kind, name) = object.split_once(' ').unwrap_or(("", object));
     let kind = kind.split_once('.').map_or(kind, |(kind, _)| kind);

@@ -9,7 +9,7 @@ use crate::namespace::{ImageFault, ImageFaults, LabelFault};
 use crate::problem::escaped;
 use crate::request::{DeployRequest, DeployService};
 
-/// One reason.
+/// A fault of a chart, found in what helm renders or where helm refuses to render.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct ChartCause {

@@ -2,14 +2,14 @@
 
 use crate::manifest;
 
-/// Files of a chart.
+/// Paths below the chart's folder, and what the files hold.
 type Files = [(String, Vec<u8>)];
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ChartLine {
     file: String,
-    /// Counted from 1.
+    /// The first line of a file is 1.
     number: usize,
     text: String,
     /// Whether it is a line of `values.yaml`, also of a chart that this one depends on.
