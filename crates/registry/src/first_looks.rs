@@ -6,7 +6,8 @@ use tokio::time::Instant;
 /// How many requests of a round still wait for the first answer about their tag.
 ///
 /// All tags stood for their digests at one instant if each was looked at before it and again after it. So second looks
-/// may begin once every tag has its first answer, beside the configurations that are still being read.
+/// may begin once every tag has its first answer, beside the configurations that are still being read. Where one has none,
+/// none begins in this round: each tag would have to be looked at once more after the missing one was found.
 pub(crate) struct FirstLooks {
     waiting: watch::Sender<usize>,
 }
@@ -25,21 +26,22 @@ impl FirstLooks {
         *self.waiting.borrow() == 0
     }
 
-    /// Returns once no request waits any more.
+    /// Returns once no request waits any more, which is never where one finds nothing.
     pub(crate) async fn answered(&self) {
         let mut waiting = self.waiting.subscribe();
         waiting.wait_for(|waiting| *waiting == 0).await.expect("this holds the sender");
     }
 }
 
-/// The first look of one request; one that is given up counts as answered, so that no other request waits for it.
+/// The first look of one request.
 pub(crate) struct FirstLook<'a> {
     looks: &'a FirstLooks,
     is_answered: bool,
 }
 
 impl<'a> FirstLook<'a> {
-    /// Says that this request's tag has its answer; of further candidates nothing is counted.
+    /// Says that this request's tag was found, or that it has no tag to be looked at now; of further candidates nothing is
+    /// counted.
     pub(crate) fn answer(&mut self) -> &'a FirstLooks {
         if !self.is_answered {
             self.is_answered = true;
@@ -49,12 +51,6 @@ impl<'a> FirstLook<'a> {
             });
         }
         self.looks
-    }
-}
-
-impl Drop for FirstLook<'_> {
-    fn drop(&mut self) {
-        let _: &FirstLooks = self.answer();
     }
 }
 

@@ -198,12 +198,15 @@ impl Registry {
         let looks: FuturesUnordered<_> = pending
             .into_iter()
             .map(|mut pending| async move {
-                let first = first_looks.of_one();
+                let mut first = first_looks.of_one();
                 let search = pending.search(session, deadline, on_event);
                 let recalled = if pending.is_new { search.recall().await } else { None };
                 pending.is_new = false;
                 let found = match recalled {
-                    Some((resolution, earlier)) => Ok((resolution, Seen::Before { earlier })),
+                    Some((resolution, earlier)) => {
+                        first.answer();
+                        Ok((resolution, Seen::Before { earlier }))
+                    }
                     None => search.look(first, &mut pending.sightings).await,
                 };
                 on_event(Event::Looked { request: pending.position, found: found.is_ok() });

@@ -203,6 +203,7 @@ impl<'a> Search<'a> {
         match (digest, tag) {
             (Some(digest), _) => {
                 let document = Some(backend.pinned(digest).await?);
+                first.answer();
                 let times = LookTimes { first: None, second: None };
                 self.examine(&backend, candidate, Tagged { digest: digest.clone(), document }, times).await
             }

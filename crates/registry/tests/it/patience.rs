@@ -60,7 +60,7 @@ async fn f18_a_404_for_a_while_is_waited_for() {
     let asked = fake.requests().await;
     let heads =
         |name: &str| asked.iter().filter(|line| **line == format!("HEAD /v2/shop/cart/manifests/{name}")).count();
-    assert_eq!((heads("there"), heads("late")), (1, 4));
+    assert_eq!((heads("there"), heads("late")), (1, 4), "{asked:?}");
     // Without patience the same is missing at once.
     fake.on("HEAD", "manifests/late", [missing()]);
     fake.on("GET", "manifests/late", [missing()]);
