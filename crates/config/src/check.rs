@@ -2,6 +2,7 @@
 
 use super::parse;
 use super::problem::{Problems, nearest};
+use super::scalar;
 use super::schema_shape::{Availability, Key, Kind, Layer, Need, Shape, available_words};
 use super::string_formats::{Format, Violation};
 use super::tree::{Entry, Map, Node, Origin, Place, Value};
@@ -43,6 +44,10 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
                 problems.add(&node.origin, format!("{number} is not from {least} to {most}"));
             }
         }
+        (Shape::Integer { least, most }, Value::Ambiguous { text, reads_as: scalar::NUMBER }) => {
+            let message = format!("a whole number from {least} to {most} is wanted here, and this is `{text}`");
+            problems.add(&node.origin, message).about_type();
+        }
         (Shape::Boolean, Value::Boolean(_)) => {}
         (Shape::List(item) | Shape::NonEmptyList(item), Value::List(items)) => {
             if items.is_empty() && matches!(shape, Shape::NonEmptyList(_)) {
@@ -75,7 +80,10 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
     }
 }
 
-/// Values of any type: only text that readers disagree about, and variables in text, can be wrong.
+/// The largest whole number that helm does not change: it reads numbers as floating-point ones of 64 bits.
+const LARGEST_OF_CHARTS: u64 = (1 << 53) - 1;
+
+/// Values of any type: only text that readers disagree about, variables in text, and large numbers can be wrong.
 fn check_tree(node: &Node, variables: &'static [Variable], problems: &mut Problems) {
     match &node.value {
         Value::Map(map) => map.entries.iter().for_each(|entry| check_tree(&entry.node, variables, problems)),
@@ -83,6 +91,12 @@ fn check_tree(node: &Node, variables: &'static [Variable], problems: &mut Proble
         Value::Text(text) if text.is_empty() => {}
         Value::Text(_) | Value::Ambiguous { .. } => {
             check(node, &Shape::Text(Format::Template(variables)), Layer::Whole, problems);
+        }
+        Value::Integer(number) if number.unsigned_abs() > LARGEST_OF_CHARTS => {
+            let message = format!(
+                "`{number}` can reach the chart as another number: helm keeps whole numbers up to {LARGEST_OF_CHARTS}"
+            );
+            problems.add(&node.origin, message).with_hint(format!("put it in quotes: `\"{number}\"`"));
         }
         Value::Null { .. } | Value::Boolean(_) | Value::Integer(_) => {}
     }

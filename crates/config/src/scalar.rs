@@ -2,6 +2,9 @@
 
 use super::tree::Value;
 
+/// What a reader takes a number for.
+pub(super) const NUMBER: &str = "a number";
+
 /// Reads a plain (unquoted) scalar. Only `true`, `false`, decimal integers and `null` are not text; everything that
 /// some YAML reader takes for something else is neither.
 pub(super) fn plain(text: &str) -> Value {
@@ -48,7 +51,7 @@ fn reads_as(text: &str) -> Option<&'static str> {
     if is_timestamp(text) {
         return Some("a date");
     }
-    is_number(&lower).then_some("a number")
+    is_number(&lower).then_some(NUMBER)
 }
 
 fn is_timestamp(text: &str) -> bool {

@@ -771,6 +771,7 @@ fn p6_a_chart_is_given_typed_values_and_the_locked_image() {
             SourceFolder::InService(Some("chart".try_into().unwrap())),
             serde_json::json!({
                 "replicas": 2, "debug": false, "labels": ["a", "web"],
+                "largest": [9_007_199_254_740_991_i64, -9_007_199_254_740_991_i64], "quoted": "9007199254740993",
                 "ingress": { "host": "web.staging.example", "tls": true },
                 "image": { "repository": "ghcr.io/shop/cart", "tag": format!("2286238@{digest}") },
             })
@@ -782,6 +783,7 @@ fn p6_a_chart_is_given_typed_values_and_the_locked_image() {
             SourceFolder::InTree("charts/shop-cart".try_into().unwrap()),
             serde_json::json!({
                 "replicas": 2, "debug": true, "labels": ["a", "cart"], "nothing": "",
+                "largest": [9_007_199_254_740_991_i64, -9_007_199_254_740_991_i64], "quoted": "9007199254740993",
                 "ingress": { "host": "cart.staging.example" },
                 "image": format!("ghcr.io/shop/cart:2286238@{digest}"),
                 "sidecar": { "image": { "digest": digest } },

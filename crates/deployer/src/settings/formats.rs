@@ -193,7 +193,10 @@ fn from_map(entries: impl IntoIterator<Item = (String, Value)>) -> Result<Settin
             Value::Bool(boolean) => boolean.to_string(),
             Value::Number(number) if !number.is_f64() => number.to_string(),
             Value::Number(_) => {
-                return Err(whole(&format!("the value of {} is a broken number: write it in quotes", shown(&key))));
+                return Err(whole(&format!(
+                    "the value of {} is no whole number of 64 bits: write it in quotes",
+                    shown(&key)
+                )));
             }
             Value::Null | Value::Array(_) | Value::Object(_) => {
                 return Err(whole(&format!("the value of {} is no text", shown(&key))));
@@ -308,13 +311,18 @@ mod tests {
     fn maps_are_flat_and_no_error_quotes_a_value() {
         for (text, expected) in [
             ("A: x\nB: 5\nC: true\nD: \"1.50\"", r#"A="x" B="5" C="true" D="1.50""#),
-            ("A: 1.50", "error: the value of `A` is a broken number: write it in quotes"),
+            ("A: 1.50", "error: the value of `A` is no whole number of 64 bits: write it in quotes"),
             ("A: \"0x1F\"\nB: '1_000'\nC: 12:30\nD: yes", r#"A="0x1F" B="1_000" C="12:30" D="yes""#),
             ("A: 1_000", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
             ("A: 0x1F", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
             ("A: +5", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
             ("A: True", "error: YAML reads the value of `A` as another text than the file has: write it in quotes"),
-            ("A: 007", "error: the value of `A` is a broken number: write it in quotes"),
+            (
+                "A: 9007199254740993\nB: 18446744073709551615\nC: -9223372036854775808",
+                r#"A="9007199254740993" B="18446744073709551615" C="-9223372036854775808""#,
+            ),
+            ("A: 18446744073709551616", "error: the value of `A` is no whole number of 64 bits: write it in quotes"),
+            ("A: 007", "error: the value of `A` is no whole number of 64 bits: write it in quotes"),
             ("A: |\n  hunter\n  2\n", r#"A="hunter\n2\n""#),
             ("A: { B: hunter2 }", "error: the value of `A` is no text"),
             ("A:", "error: the value of `A` is no text"),
@@ -325,6 +333,15 @@ mod tests {
         }
         assert_eq!(shown_as(parse_json(r#"{"A": "x", "B": 5}"#)), r#"A="x" B="5""#);
         for (text, expected) in [
+            (
+                r#"{"A": 9007199254740993, "B": 18446744073709551615, "C": -9223372036854775808}"#,
+                r#"A="9007199254740993" B="18446744073709551615" C="-9223372036854775808""#,
+            ),
+            (
+                r#"{"A": 18446744073709551616}"#,
+                "error: the value of `A` is no whole number of 64 bits: write it in quotes",
+            ),
+            (r#"{"A": 1e3}"#, "error: the value of `A` is no whole number of 64 bits: write it in quotes"),
             ("{\"A\": hunter2}", "error: line 1: it is no JSON"),
             ("[\"hunter2\"]", "error: line 1: it is no map"),
             ("{\"A\": 1,\n\"A\": \"hunter2\"}", "error: `A` is there twice"),
