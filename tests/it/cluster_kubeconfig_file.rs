@@ -69,7 +69,16 @@ fn t23_a_kubeconfig_of_the_machine_deploys_where_no_other_user_can_read_it() {
     assert!(refused.stderr().contains("its user logs in by a program (`exec`), which is never started"), "{refused}");
     assert!(!canary.exists());
 
+    // A link into the clone leads to a secret in git, also where the file itself is ignored there.
     write(cluster.kubeconfig(), 0o600);
+    let inside = clone.path().join("kubeconfig");
+    fs::rename(&file, &inside).unwrap();
+    std::os::unix::fs::symlink(&inside, &file).unwrap();
+    let refused = ends("run staging", 2);
+    assert!(refused.stderr().contains("lies in the superproject"), "{refused}");
+    fs::remove_file(&file).unwrap();
+    fs::rename(&inside, &file).unwrap();
+
     ends("run staging", 0);
     ends("verify staging", 0);
     let records = ends("status", 0);

@@ -366,3 +366,26 @@ fn notes_do_not_stand_before_a_lock_on_stdout() {
     let made = shop.orchestrator(line).run().expect_code(0);
     assert!(!made.stdout().contains("BRANCHES") && made.stderr().contains("BRANCHES"), "{made}");
 }
+
+#[test]
+fn what_is_no_file_is_told_and_not_waited_for() {
+    let shop = merged();
+    let at = |name: &str| shop.join(name);
+    rustix::fs::mkfifoat(rustix::fs::CWD, at("pipe"), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    let pipe = at("pipe").display().to_string();
+    let words = ["cannot be read", "it is a pipe and no file"];
+    for line in [
+        format!("deploy staging --plan {pipe}"),
+        format!("lock check {pipe}"),
+        format!("lock generate --service shop-cart --previous {pipe}"),
+        format!("lock migrate {pipe}"),
+    ] {
+        refuses(&shop, &line, 2, &words);
+    }
+    let folder = at("home").display().to_string();
+    refuses(&shop, &format!("deploy staging --plan {folder}"), 2, &["cannot be read", "it is a folder and no file"]);
+    let clone = shop.clone_folder();
+    fs::remove_file(clone.path().join("orchestrator.yaml")).unwrap();
+    fs::rename(at("pipe"), clone.path().join("orchestrator.yaml")).unwrap();
+    refuses(&shop, "config check", 2, &words);
+}

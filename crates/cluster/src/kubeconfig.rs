@@ -274,6 +274,9 @@ fn read(bytes: &[u8]) -> Result<Value, ClusterError> {
         budget: serde_saphyr::budget! { max_anchors: 0, max_aliases: 0 },
     };
     let document: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        if matches!(error.without_snippet(), serde_saphyr::Error::MultipleDocuments { .. }) {
+            return kubeconfig("it has more than one YAML document: keep the one with `kind: Config`");
+        }
         // The message of the parser can quote a value; the place is enough to find it.
         let place = error.location().map(|place| format!(" (line {})", place.line())).unwrap_or_default();
         kubeconfig(format!("it is not YAML without anchors and duplicate keys{place}"))

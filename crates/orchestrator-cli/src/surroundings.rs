@@ -149,7 +149,7 @@ pub(crate) fn registry_access() -> Result<RegistryAccess> {
 /// Authorities that this machine's administrator names, such as the one of a proxy that looks into TLS.
 fn authorities() -> Result<Vec<PemAuthority>> {
     let Some(path) = environment::read(environment::CA_FILE) else { return Ok(Vec::new()) };
-    let pem = std::fs::read(&path).map_err(|error| {
+    let pem = orchestrator::read_input(Path::new(&path)).map_err(|error| {
         let message = format!("`{path}`, which `{}` names, cannot be read", environment::CA_FILE.name);
         Error::from_source(ErrorKind::Usage, message, error)
     })?;

@@ -232,8 +232,11 @@ impl ClusterPlace {
     pub(crate) fn kubeconfig(&self, context: &Workspace) -> Result<cluster::Kubeconfig> {
         let bytes = match &self.namespace.kubeconfig {
             KubeconfigSource::Variable(name) => self.of_variable(context, name)?,
-            KubeconfigSource::File(file) => kubeconfig_file::read(file, context.surroundings.home.as_deref())
-                .map_err(|refusal| refusal.error(|what| self.message(what), file))?,
+            KubeconfigSource::File(file) => {
+                let superproject = kubeconfig_file::folders_of(&context.git);
+                kubeconfig_file::read(file, context.surroundings.home.as_deref(), &superproject)
+                    .map_err(|refusal| refusal.error(|what| self.message(what), file))?
+            }
         };
         let context_name = self.namespace.context.as_deref();
         cluster::Kubeconfig::parse(&bytes, context_name, &BTreeSet::new()).map_err(|error| {

@@ -13,6 +13,7 @@ use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forge_location::find_forge;
 use crate::hints;
+use crate::input_file::read_input;
 use crate::inputs::Inputs;
 use crate::judged_tree::{CommitTree, WorkTree};
 use crate::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport, NotJudged};
@@ -222,7 +223,7 @@ fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
         Some(top) if !here.is_file() => top.join(CONFIG_FILE),
         Some(_) | None => here,
     };
-    let bytes = std::fs::read(&path).map_err(|error| {
+    let bytes = read_input(&path).map_err(|error| {
         let is_missing = error.kind() == std::io::ErrorKind::NotFound;
         let error = Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
             .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`");

@@ -7,6 +7,7 @@ use forge::ForgeErrorKind;
 use git::{GitError, GitErrorKind};
 use lock_model::{CONFIG_FILE, CommitId, EnvironmentName, ErrorClass};
 
+use crate::input_file::read_input;
 use crate::inputs::Inputs;
 
 /// What to do about an error of git.
@@ -327,7 +328,7 @@ pub(crate) fn of_edited_configuration(git: &git::Git) -> Option<String> {
 }
 
 fn is_configuration_edited(git: &git::Git) -> bool {
-    let file = git.work_tree().and_then(|top| std::fs::read(top.join(CONFIG_FILE)).ok());
+    let file = git.work_tree().and_then(|top| read_input(&top.join(CONFIG_FILE)).ok());
     let committed = Inputs::config(git, "HEAD").ok().flatten();
     file.zip(committed).is_some_and(|(file, committed)| file != committed)
 }

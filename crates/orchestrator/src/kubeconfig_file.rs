@@ -2,16 +2,17 @@
 //! decides where the secrets of services go.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use config::MachineFile;
 use lock_model::escaping::escape_short;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::FileType;
 use rustix::process::{Uid, geteuid};
 
 use crate::error::{Error, ErrorKind};
+use crate::input_file::{open, read_opened, unreadable};
 
 /// What to do where there is no such file.
 pub(crate) const MISSING_FILE: &str = "put a kubeconfig there on the machine that runs this command; in a job of a forge, `kubeconfig: { env: NAME }` reads it \
@@ -30,17 +31,15 @@ pub(crate) enum Refusal {
     NoHome,
     /// There is no such file.
     Missing,
-    /// A folder, a socket or another thing that is no file.
-    NoFile,
+    /// It lies in a folder of the superproject, or a link there leads to it.
+    InSuperproject(PathBuf),
     /// Other users have some of the bits `rwx`, in octal digits.
     Shared(String),
     /// It belongs to a user who is neither this one nor the superuser.
     Foreign,
     /// A folder on the way to it, in which others can put another file in its place, and why they can.
     Folder(PathBuf, FolderFault),
-    /// It is larger than a kubeconfig is.
-    TooLarge,
-    /// It cannot be read.
+    /// It cannot be read: nobody may, it is no file, or it is larger than a kubeconfig is.
     Unreadable(io::Error),
 }
 
@@ -54,34 +53,33 @@ pub(crate) enum FolderFault {
 }
 
 /// Reads a file that belongs to this user, or to the superuser, and to which no other user has any right; no other user can put
-/// another one in its place either.
-pub(crate) fn read(file: &MachineFile, home: Option<&Path>) -> Result<Vec<u8>, Refusal> {
+/// another one in its place either. It lies in no folder of `superproject`: it would be a secret in git, or what a commit brings
+/// would be one.
+pub(crate) fn read(file: &MachineFile, home: Option<&Path>, superproject: &[PathBuf]) -> Result<Vec<u8>, Refusal> {
     let path = path_of(file, home).ok_or(Refusal::NoHome)?;
-    judge_way(&path)?;
-    // Without waiting: a pipe has no writer perhaps. What was opened is judged, so that it cannot be exchanged in between.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
-    let found = rustix::fs::fstat(&opened).map_err(|error| failed(error.into()))?;
-    if !FileType::from_raw_mode(found.st_mode).is_file() {
-        return Err(Refusal::NoFile);
-    }
-    let bits = found.st_mode & 0o777;
+    judge_way(&path, superproject)?;
+    let opened = open(&path).map_err(failed)?;
+    let found = opened.metadata().map_err(failed)?;
+    let bits = found.mode() & 0o777;
     if bits & 0o077 != 0 {
         return Err(Refusal::Shared(format!("{bits:04o}")));
     }
-    if found.st_uid != geteuid().as_raw() && found.st_uid != Uid::ROOT.as_raw() {
+    if found.uid() != geteuid().as_raw() && found.uid() != Uid::ROOT.as_raw() {
         return Err(Refusal::Foreign);
     }
-    let mut bytes = Vec::new();
-    File::from(opened).take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(Refusal::TooLarge);
-    }
-    Ok(bytes)
+    read_opened(opened, SIZE_LIMIT).map_err(failed)
+}
+
+/// The folders of a repository: its work tree, and where git keeps it.
+pub(crate) fn folders_of(git: &git::Git) -> Vec<PathBuf> {
+    let common = git.common_dir();
+    let main = (common != git.git_dir() && common.ends_with(".git")).then(|| common.parent()).flatten();
+    let folders = [git.work_tree(), main, Some(git.git_dir()), Some(common)].into_iter().flatten();
+    folders.map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.to_owned())).collect()
 }
 
 /// Looks at every folder and link that leads to a file. What no other user can write stays as it was seen.
-fn judge_way(path: &Path) -> Result<(), Refusal> {
+fn judge_way(path: &Path, superproject: &[PathBuf]) -> Result<(), Refusal> {
     let is_trusted = |user: u32| user == geteuid().as_raw() || user == Uid::ROOT.as_raw();
     let foreign = |folder: &Path| Err(Refusal::Folder(folder.to_owned(), FolderFault::Foreign));
     let mut ahead: Vec<OsString> = steps(path).collect();
@@ -89,6 +87,10 @@ fn judge_way(path: &Path) -> Result<(), Refusal> {
     let mut folder = PathBuf::from("/");
     for _ in 0..MOST_STEPS {
         let Some(step) = ahead.pop() else { return Ok(()) };
+        // All links to it have been followed.
+        if let Some(inside) = superproject.iter().find(|inside| folder.starts_with(inside)) {
+            return Err(Refusal::InSuperproject(inside.clone()));
+        }
         let found = rustix::fs::lstat(&folder).map_err(|error| failed(error.into()))?;
         if !is_trusted(found.st_uid) {
             return foreign(&folder);
@@ -160,7 +162,14 @@ impl Refusal {
             Self::Missing => {
                 Error::new(ErrorKind::Repository, message("is missing: there is no such file")).hint(MISSING_FILE)
             }
-            Self::NoFile => usage("cannot be used: that is no file").hint("name the kubeconfig itself"),
+            Self::InSuperproject(folder) => usage(&format!(
+                "is not used: it, or a link on the way to it, lies in the superproject (`{}`)",
+                escape_short(&*folder.to_string_lossy(), 200)
+            ))
+            .hint(
+                "move it to a folder of the user, such as `~/.kube/`; where it was in a commit, its token is known to all who \
+                 read the superproject: make a new one",
+            ),
             Self::Shared(bits) => usage(&format!("is not used: other users can read or write the file (mode {bits})"))
                 .hint(format!("`chmod 600 {file}`, and make a new token where others could have read this one")),
             Self::Foreign => usage("is not used: the file belongs to another user").hint(format!(
@@ -181,12 +190,16 @@ impl Refusal {
                 usage(&format!("is not used: {why}, so that they can put another one in its place"))
                     .hint(format!("{first}name a file in a folder that only the user can write who runs this command"))
             }
-            Self::TooLarge => usage("is not used: the file is larger than 2 MiB").hint(
-                "`kubectl config view --minify --flatten --raw` prints one with the context alone that is meant: keep that one \
-                 in the file",
-            ),
             Self::Unreadable(source) => {
-                Error::from_source(ErrorKind::Storage, message("cannot be read"), source).hint(crate::hints::STORAGE)
+                let hint = match source.kind() {
+                    io::ErrorKind::PermissionDenied => None,
+                    _ => Some(
+                        "name a file that has one kubeconfig of at most 2 MiB: `kubectl config view --minify --flatten --raw` \
+                         prints one with the context alone that is meant",
+                    ),
+                };
+                let error = unreadable(ErrorKind::Usage, message("cannot be read"), source);
+                hint.into_iter().fold(error, Error::hint)
             }
         }
     }
@@ -201,7 +214,7 @@ mod tests {
 
     fn code(file: &str, home: &Path) -> Result<Vec<u8>, (ErrorKind, String)> {
         let file = MachineFile::try_from(file).unwrap();
-        read(&file, Some(home)).map_err(|refusal| {
+        read(&file, Some(home), &[]).map_err(|refusal| {
             let error = refusal.error(|what| format!("the kubeconfig {what}"), &file);
             (error.kind(), error.message().to_owned())
         })
@@ -265,7 +278,7 @@ mod tests {
         }
         fs::set_permissions(at("own/.kube"), fs::Permissions::from_mode(0o770)).unwrap();
         assert!(code(ways[0], home.path()).unwrap_err().1.contains("/own/.kube` (mode 0770)"));
-        assert_eq!(code("~/round", home.path()).unwrap_err().0, ErrorKind::Storage, "a link to itself");
+        assert_eq!(code("~/round", home.path()).unwrap_err().0, ErrorKind::Usage, "a link to itself");
     }
 
     #[test]
@@ -294,6 +307,38 @@ mod tests {
     }
 
     #[test]
+    fn t23_a_file_of_the_superproject_is_refused_however_it_is_reached() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().canonicalize().unwrap().join(name);
+        for folder in ["shop/.git", "shop-of-others", "other"] {
+            fs::create_dir_all(at(folder)).unwrap();
+        }
+        for name in ["shop/config", "shop/.git/config", "shop-of-others/config", "other/config"] {
+            fs::write(at(name), "text").unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        symlink(at("shop"), at("link")).unwrap();
+        symlink("shop/config", at("leads-in")).unwrap();
+        symlink("../other/config", at("shop/leads-out")).unwrap();
+        symlink("shop/leads-out", at("leads-through")).unwrap();
+        let judged = |name: &str, superproject: &[PathBuf]| {
+            let file = MachineFile::try_from(name).unwrap();
+            let refused = read(&file, Some(home.path()), superproject).err();
+            refused.map(|refusal| refusal.error(|what| format!("the kubeconfig {what}"), &file))
+        };
+        for name in ["shop/config", "shop/.git/config", "link/config", "leads-in", "shop/leads-out", "leads-through"] {
+            let name = format!("~/{name}");
+            assert!(judged(&name, &[]).is_none(), "{name}");
+            let error = judged(&name, &[at("shop")]).unwrap_or_else(|| panic!("{name} is read"));
+            let told = format!("lies in the superproject (`{}`)", at("shop").display());
+            assert!(error.kind() == ErrorKind::Usage && error.message().ends_with(&told), "{name}: {error}");
+        }
+        for name in ["~/shop-of-others/config", "~/other/config"] {
+            assert!(judged(name, &[at("shop")]).is_none(), "{name}");
+        }
+    }
+
+    #[test]
     fn t23_a_file_that_is_too_large_is_refused_and_not_cut() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("config");
@@ -305,7 +350,7 @@ mod tests {
             assert_eq!(answer.as_ref().map(Vec::len).ok(), is_read.then_some(size));
             if let Err((kind, message)) = answer {
                 assert_eq!(kind, ErrorKind::Usage);
-                assert_eq!(message, "the kubeconfig is not used: the file is larger than 2 MiB");
+                assert_eq!(message, "the kubeconfig cannot be read");
             }
         }
     }
@@ -315,18 +360,21 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("file"), "").unwrap();
         fs::create_dir(home.path().join("folder")).unwrap();
-        rustix::fs::mkfifoat(rustix::fs::CWD, home.path().join("pipe"), Mode::from_raw_mode(0o600)).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, home.path().join("pipe"), rustix::fs::Mode::from_raw_mode(0o600))
+            .unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(home.path().join("socket")).unwrap();
         for (name, kind) in [
             ("~/none", ErrorKind::Repository),
             ("~/none/config", ErrorKind::Repository),
             ("~/file/config", ErrorKind::Repository),
             ("~/folder", ErrorKind::Usage),
             ("~/pipe", ErrorKind::Usage),
+            ("~/socket", ErrorKind::Usage),
         ] {
             assert_eq!(code(name, home.path()).unwrap_err().0, kind, "{name}");
         }
         let file = MachineFile::try_from("~/file").unwrap();
-        assert!(matches!(read(&file, None), Err(Refusal::NoHome)));
-        assert!(matches!(read(&file, Some(Path::new("relative"))), Err(Refusal::NoHome)));
+        assert!(matches!(read(&file, None, &[]), Err(Refusal::NoHome)));
+        assert!(matches!(read(&file, Some(Path::new("relative")), &[]), Err(Refusal::NoHome)));
     }
 }

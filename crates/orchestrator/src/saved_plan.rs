@@ -9,12 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::engine::Planning;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::input_file::{read_input, unreadable};
 
 /// The version of the format that is written, and the only one that is read.
 pub const SAVED_PLAN_VERSION: u32 = 1;
-
-/// How many bytes a file of a plan has at most.
-const SIZE_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// The file of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,16 +81,9 @@ impl SavedPlan {
 
     /// Reads a file; what is wrong with it is named with its place.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        use std::io::Read as _;
-
         let shown = path.display();
-        let unread = |error: std::io::Error| {
-            let kind = if error.kind() == std::io::ErrorKind::NotFound { ErrorKind::Usage } else { ErrorKind::Storage };
-            Error::from_source(kind, format!("the plan `{shown}` cannot be read"), error)
-        };
-        let file = std::fs::File::open(path).map_err(unread)?;
-        let mut bytes = Vec::new();
-        file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(unread)?;
+        let bytes = read_input(path)
+            .map_err(|error| unreadable(ErrorKind::Usage, format!("the plan `{shown}` cannot be read"), error))?;
         Self::parse(&bytes).map_err(|reason| {
             Error::new(ErrorKind::Usage, format!("`{shown}` is no plan that can be deployed: {shown}:{reason}"))
                 .hint("`orchestrator plan ENVIRONMENT --save FILE` writes one")
@@ -101,9 +92,6 @@ impl SavedPlan {
 
     /// The error begins with line and column.
     fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
-        if bytes.len() as u64 > SIZE_LIMIT {
-            return Err(format!("1:1: it has more than {SIZE_LIMIT} bytes"));
-        }
         let saved: Self = serde_json::from_slice(bytes).map_err(|error| {
             let text = error.to_string();
             let (message, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));

@@ -88,6 +88,7 @@ fn a_kubeconfig_that_names_no_cluster_is_refused_without_showing_values() {
         (config(SERVER, &format!(r#"token: "{CANARY}\u0007""#)), None, "has a character that no token has"),
         (config(SERVER, &format!(r#"token: "{CANARY} é""#)), None, "has a character that no token has"),
         ("- 1".to_owned(), None, "it is not a map"),
+        (format!("{good}---\n{good}"), None, "the kubeconfig: it has more than one YAML document"),
         (String::new(), None, "the kubeconfig"),
         (
             good.replace(SERVER, "server: https://h, certificate-authority: ca.pem"),

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use lock_model::{LOCK_FILE, Lock, TreePath};
 
 use crate::context::{Local, Surroundings, git_error};
-use crate::error::{Error, ErrorKind, Result, storage};
+use crate::error::{Error, ErrorKind, Result};
+use crate::input_file::{read_input, unreadable};
 use crate::inputs::Inputs;
 use crate::lock_folder::lock_files;
 use crate::output_file::{MissingFolders, check_output, write_output};
@@ -75,9 +76,13 @@ pub(super) fn read_bytes(path: &Path, surroundings: &Surroundings) -> Result<Vec
     let (read, what) = if path == Path::new(STANDARD_INPUT) {
         ((surroundings.standard_input)(), "standard input".to_owned())
     } else {
-        (std::fs::read(path), format!("`{}`", path.display()))
+        (read_input(path), format!("`{}`", path.display()))
     };
-    read.map_err(|error| storage(ErrorKind::Usage, format!("{what} cannot be read"), error))
+    read.map_err(|error| {
+        let is_no_file = error.kind() == std::io::ErrorKind::InvalidInput;
+        let error = unreadable(ErrorKind::Usage, format!("{what} cannot be read"), error);
+        if is_no_file { error.hint("`-` in place of a file stands for standard input") } else { error }
+    })
 }
 
 /// Refuses a folder that [`write_lock_folder`] could not write to.
@@ -91,7 +96,7 @@ pub(super) fn check_lock_folder(context: &Workspace, folder: Option<&PathBuf>) -
 /// tool.
 pub(super) fn write_lock_folder(context: &Workspace, folder: &Path, bytes: &[u8]) -> Result<()> {
     let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
-    let present = |path: &TreePath| match std::fs::read(folder.join(path.file_name())) {
+    let present = |path: &TreePath| match read_input(&folder.join(path.file_name())) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         // No file that orchestrator wrote: a link or folder is refused when it is written to.

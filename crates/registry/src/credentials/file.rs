@@ -178,6 +178,10 @@ fn decode(auth: &SecretString) -> Option<Login> {
 }
 
 fn read_capped(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    // A pipe would be waited for.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file"));
+    }
     let mut bytes = Zeroizing::new(Vec::new());
     std::fs::File::open(path)?.take(SIZE_LIMIT + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -143,11 +143,12 @@ pub(super) fn blob_file(digest: &Digest) -> String {
 
 pub(super) fn read_file(folder: &Path, name: &str, limit: u64) -> Result<Vec<u8>, LayoutError> {
     let io = |source| LayoutError::io(folder, name, source);
-    let file = File::open(folder.join(name)).map_err(io)?;
-    // A pipe or a device would be read without end.
-    if !file.metadata().map_err(io)?.is_file() {
+    let path = folder.join(name);
+    // A pipe would be waited for, and a device read without end.
+    if !std::fs::metadata(&path).map_err(io)?.is_file() {
         return Err(io(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file")));
     }
+    let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit {

@@ -101,7 +101,7 @@ fn read() -> Result<Vec<u8>> {
     let named = environment::read(environment::KUBECONFIG);
     let home = environment::read(environment::HOME).map(|home| PathBuf::from(home).join(".kube/config"));
     let path = named.map(PathBuf::from).or(home).unwrap_or_default();
-    std::fs::read(&path).map_err(|error| {
+    orchestrator::read_input(&path).map_err(|error| {
         Error::from_source(ErrorKind::Usage, format!("the kubeconfig `{}` cannot be read", path.display()), error)
             .hint("`KUBECONFIG` names one file; without it the demo reads `~/.kube/config`")
     })
