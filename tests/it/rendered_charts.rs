@@ -162,3 +162,24 @@ fn t17_t28_a_schema_makes_helm_load_neither_files_nor_addresses_of_the_job() {
         assert!(server.accept().is_err(), "{part}: helm asked the server");
     }
 }
+
+#[test]
+fn values_that_name_an_image_of_no_service_are_a_mistake_of_the_file() {
+    let Some(helm) = bench::part_or_skip("helm4") else { return };
+    let keys = r#"chart: "{path}/chart", values: { other: "{image:shop-none.tag}" }"#;
+    let (shop, search_path) = shop_with_helm(&helm, keys);
+    shop.service("shop-cart")
+        .write("chart/Chart.yaml", "apiVersion: v2\nname: cart\nversion: 0.1.0\n")
+        .write("chart/templates/_helpers.tpl", "{{- define \"labels\" }}app: cart{{ end }}")
+        .write("chart/templates/app.yaml", TEMPLATE);
+    shop.bump(SERVICE, 2);
+    shop.merge_dev_past_rules();
+    let refused = shop.orchestrator("run staging").search_path(search_path).run().expect_code(2);
+    for told in [
+        "`target.values` of `staging` (orchestrator.yaml:",
+        "shop-cart: its chart cannot be given its values: `{image:shop-none.tag}` has no value",
+        "hint: `overrides` for these services take the value out, or give them what `{image:shop-none.tag}` names",
+    ] {
+        assert!(refused.stderr().contains(told), "`{told}` is not in:\n{}", refused.text());
+    }
+}

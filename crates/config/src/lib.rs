@@ -65,6 +65,7 @@ mod suite_relaxation;
 mod suites;
 mod tree;
 mod types;
+mod value_sources;
 mod values;
 mod variables;
 

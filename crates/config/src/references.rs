@@ -8,6 +8,7 @@ use super::open_secrets;
 use super::problem::Problems;
 use super::release_inputs::named_file;
 use super::tree::{Node, Origin};
+use super::value_sources;
 
 /// Adds a problem for every reference to something that does not exist or is not allowed there.
 pub(super) fn check(layers: &Layers, problems: &mut Problems) {
@@ -21,6 +22,7 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
             check_environment(environment, node, &names, problems);
         }
         check_target(environment, problems);
+        value_sources::check(environment, problems);
         check_proof_level(environment, &layers.environments, problems);
         check_approvals(environment, problems);
         let probes = environment.merged.get("health").and_then(|health| health.get("probes"));

@@ -141,6 +141,11 @@ pub struct MissingValue {
 }
 
 impl MissingValue {
+    /// The variable, without braces.
+    pub fn variable(&self) -> &str {
+        &self.variable
+    }
+
     /// Always [`ErrorClass::Bug`]: templates are checked when they are parsed, so the caller forgot a value.
     pub fn class(&self) -> ErrorClass {
         ErrorClass::Bug

@@ -171,7 +171,7 @@ impl Findings {
 
     /// What is wrong with content is a problem; content that cannot be had is one where it must be pushed.
     fn unread(&mut self, unread: &[Unreadable], must_be_pushed: bool) {
-        for Unreadable { class, problem, hints } in unread {
+        for Unreadable { class, problem, hints, .. } in unread {
             self.hints.extend(hints.iter().cloned());
             match class {
                 ErrorClass::Invalid => self.problems.push(problem.clone()),

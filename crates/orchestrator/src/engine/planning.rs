@@ -66,6 +66,16 @@ impl Planning<'_> {
     /// What the environment deploys of the lock: every manifest at its locked commit, every image by digest.
     pub(crate) fn deployable(&self) -> Result<Deployable> {
         let mut deployable = self.draft(&Missing::new())?;
+        let (configured, unread): (Vec<_>, _) = deployable.unread.into_iter().partition(|unread| unread.is_configured);
+        deployable.unread = unread;
+        if !configured.is_empty() {
+            let hints: BTreeSet<String> = configured.iter().flat_map(|unread| unread.hints.clone()).collect();
+            let place = self.revision.config.written_at(&self.environment.name, &["target", "values"]);
+            let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+            let message = format!("`target.values` of `{}`{place} have no values here", self.environment.name);
+            let problems = configured.into_iter().map(|unread| unread.problem);
+            return Err(hints.into_iter().fold(Error::new(ErrorKind::Usage, message).problems(problems), Error::hint));
+        }
         if !deployable.unread.is_empty() {
             let classes = deployable.unread.iter().map(|unread| unread.class);
             let class = registry::overall_class(classes).unwrap_or(ErrorClass::Invalid);
@@ -215,7 +225,11 @@ impl Planning<'_> {
         };
         let filled = values.fill(&variables).map_err(|error| {
             let message = format!("its chart cannot be given its values: {error}");
-            Unreadable::invalid(Problem::new(name.to_string(), message))
+            let hint = format!(
+                "`overrides` for these services take the value out, or give them what `{{{}}}` names",
+                error.variable()
+            );
+            Unreadable::configured(Problem::new(name.to_string(), message), hint)
         })?;
         let styles = styled.into_iter().filter_map(|styled| {
             let values = styled.values.fill(&variables).ok()?;
@@ -380,7 +394,7 @@ fn store(context: &Workspace, options: GitOptions) -> SubmoduleStore {
 
 fn unreadable(name: &ServiceName, class: ErrorClass, error: &(dyn std::error::Error + 'static)) -> Unreadable {
     let problem = Problem::new(name.to_string(), error.to_string()).details(causes(error.source()));
-    Unreadable { class, problem, hints: Vec::new() }
+    Unreadable { class, is_configured: false, problem, hints: Vec::new() }
 }
 
 /// A path in a folder, written from there.
