@@ -1,6 +1,8 @@
 //! YAML events → the tree of nodes. What the configuration has no use for is refused here: anchors, aliases, tags,
 //! merge keys, duplicate keys, several documents, invisible characters.
 
+use std::collections::BTreeSet;
+
 use lock_model::escaping::is_hidden;
 use serde_saphyr::granit_parser::{self, Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -33,8 +35,9 @@ pub(super) fn parse(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
         flow_nesting_limit: DEEPEST,
         block_nesting_limit: DEEPEST,
     };
+    let hidden = refuse_hidden(&text, problems);
     let parser = Parser::new_from_str_with_options(&text, options);
-    let mut builder = Builder { events: parser, problems };
+    let mut builder = Builder { events: parser, problems, hidden };
     match builder.document() {
         Ok(node) => node,
         Err(error) => {
@@ -49,6 +52,30 @@ pub(super) fn parse(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
 struct Builder<'input, 'problems> {
     events: Parser<'input, StrInput<'input>>,
     problems: &'problems mut Problems,
+    /// Characters that cannot be seen and were told, with their places.
+    hidden: BTreeSet<char>,
+}
+
+/// Adds a problem for each line that shows another text than it has, in comments too. A tab shows; where it indents, YAML
+/// refuses it.
+fn refuse_hidden(text: &str, problems: &mut Problems) -> BTreeSet<char> {
+    let mut found = BTreeSet::new();
+    // The mark with which some editors begin a file is none of its content.
+    let begins = usize::from(text.starts_with('\u{feff}'));
+    for (index, line) in text.split('\n').enumerate() {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let skipped = if index == 0 { begins } else { 0 };
+        let mut hidden = line.chars().enumerate().skip(skipped).filter(|(_, c)| is_hidden(*c) && *c != '\t').peekable();
+        if let Some((column, character)) = hidden.peek().copied() {
+            let place = Place { line: index + 1, column: column + 1, path: String::new(), width: 1 };
+            let shown = character.escape_unicode();
+            problems
+                .add_at(Some(place), format!("the line holds `{shown}`, which cannot be seen"))
+                .with_hint("take it out: people review what they see");
+        }
+        found.extend(hidden.map(|(_, character)| character));
+    }
+    found
 }
 
 /// How a node is reached.
@@ -114,7 +141,7 @@ impl<'input> Builder<'input, '_> {
     }
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, origin: Origin, step: &Step<'_>) -> Node {
-        if let Some(character) = text.chars().find(|c| is_hidden(*c) && *c != '\n') {
+        if let Some(character) = text.chars().find(|c| is_hidden(*c) && *c != '\n' && !self.hidden.contains(c)) {
             let shown = character.escape_unicode();
             self.problems.add(&origin, format!("the text holds `{shown}`, which cannot be seen"));
         }
