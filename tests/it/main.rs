@@ -45,6 +45,7 @@ mod demo;
 mod examples;
 mod faults;
 mod faults_kill;
+mod first_user;
 mod flow;
 mod flow_cases;
 mod flow_trains;

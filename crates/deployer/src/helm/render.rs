@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lock_model::ErrorClass;
-use process::{Output, ProcessError};
+use process::{Output, Priority, ProcessError};
 use serde_json::{Map, Value};
 
 use super::chart_folder::ChartFolder;
@@ -25,6 +25,15 @@ use crate::request::{DeployRequest, DeployService};
 
 /// How many charts helm works on at once.
 pub(super) const AT_ONCE: usize = 4;
+
+/// How many charts helm works on at once, where other programs go first: as few as can be, since a processor is shared by
+/// sessions before priorities count.
+fn at_once(priority: Priority) -> usize {
+    match priority {
+        Priority::Usual => AT_ONCE,
+        Priority::Low => 1,
+    }
+}
 
 /// What lies between two renderings of a chart that asks for the time: a little more than a second.
 const ONE_SECOND: Duration = Duration::from_millis(1100);
@@ -46,7 +55,7 @@ pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) 
     run_blocking(move || {
         fail_with(chart_problems(&request))?;
         let helm = HelmProgram::find(&search)?;
-        let answers = in_parallel(AT_ONCE, &request.services, |service| {
+        let answers = in_parallel(at_once(search.priority), &request.services, |service| {
             if is_fixed(&service.files) {
                 render_once(&helm, &request, service, &Capabilities::default(), Operation::Install)
             } else {
