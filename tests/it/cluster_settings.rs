@@ -9,15 +9,16 @@ const TARGET: &str = r#"target:
     kind: helm
     chart: "{path}/chart"
     values: { envFrom: [{ configMapRef: { name: "{config}" } }, { secretRef: { name: "{secret}" } }], pull: "{pull-secret}", seen: "{image:shop-cart.tag}" }
-  config: [{ env: "{NAME}_CONFIG", format: kubectl-env-file }, { set: { GREETING: "hello {short}" } }]
+  config: [{ env: "{NAME}_CONFIG", format: kubectl-env-file }, { set: { GREETING: "hello {short}" } }, { env: "{NAME}_MORE", format: json }]
   secret: [{ keys-from-env: [CART_LOGIN] }, { set: { DATABASE_URL: "postgres://{short_}:{env:DB_PASSWORD_{SHORT}}@db/{short}" } }]
   pull-secret: { name: pull, registry: registry.example, username: { env: PULL_USER }, password: { env: PULL_PASSWORD } }"#;
 
 const PASSWORD: &str = "correct-horse-battery";
 
 /// The variables of a job.
-fn variables<'a>(config: &'a str, login: &'a str) -> [(&'a str, &'a str); 5] {
+fn variables<'a>(config: &'a str, login: &'a str) -> [(&'a str, &'a str); 6] {
     [
+        ("SHOP_CART_MORE", "{}"),
         ("SHOP_CART_CONFIG", config),
         ("CART_LOGIN", login),
         ("DB_PASSWORD_CART", PASSWORD),
@@ -81,6 +82,15 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
     }
     let twice = staging.ends_in(&variables("GREETING=x", "login-1"), "run staging", 2);
     assert!(twice.stderr().contains("key `GREETING` is given by `config[0]` already"), "{}", twice.text());
+    // What the API server or a container would not take.
+    let mut unusable = variables("A=1", "login-1");
+    unusable[0].1 = r#"{"N": "hunter2\u0000"}"#;
+    let nul = staging.ends_in(&unusable, "run staging", 2);
+    assert!(nul.stderr().contains("`config[2]`: the value of `N` holds a NUL byte"), "{}", nul.text());
+    assert!(!nul.text().contains("hunter2"), "{}", nul.text());
+    unusable[0].1 = r#"{"..x": "1"}"#;
+    let key = staging.ends_in(&unusable, "run staging", 2);
+    assert!(key.stderr().contains("neither a digit nor `..` first"), "{}", key.text());
     assert_eq!(staging.revisions(), 0);
 
     let first = staging.ends_in(&variables("A=1\nQ=\"x\" ", "login-1"), "run staging", 0);

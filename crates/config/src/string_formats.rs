@@ -124,7 +124,7 @@ impl Format {
             Self::ObjectLabel => parse::<Label>(text),
             Self::SettingKey if is_setting_key(text) => Ok(()),
             Self::SettingKey => refused(format!(
-                "`{escaped}` is no key of a setting: letters, digits, `-`, `_` and `.`, and no digit first"
+                "`{escaped}` is no key of a setting: letters, digits, `-`, `_` and `.`, and neither a digit nor `..` first"
             )),
             Self::Path => named_file(text).map(drop).map_err(Violation::from),
             Self::Pattern => Pattern::new(text).map(drop).map_err(|error| error.to_string().into()),
@@ -214,7 +214,7 @@ impl Format {
             Self::ValuesPath => pattern_of::<ValuesPath>(),
             Self::GroupKind => pattern_of::<GroupKind>(),
             Self::ObjectLabel => pattern_of::<Label>(),
-            Self::SettingKey => "^[A-Za-z_.-][A-Za-z0-9_.-]*$".to_owned(),
+            Self::SettingKey => r"^(?!\.\.|\.$)[A-Za-z_.-][A-Za-z0-9_.-]*$".to_owned(),
             Self::Path => pattern_of::<TreePath>().replacen('^', "^(?!locks(/|$))", 1),
             Self::Pattern => r"^(?![-/])(?!\.\.?/)(?!.*/$)[^\s\[\]!\\]+$".to_owned(),
             Self::Platform => pattern_of::<Platform>(),
@@ -265,7 +265,8 @@ pub(super) fn is_setting_key(text: &str) -> bool {
     text.len() <= 253
         && text.bytes().all(is_plain)
         && !text.bytes().next().is_none_or(|byte| byte.is_ascii_digit())
-        && !matches!(text, "." | "..")
+        && text != "."
+        && !text.starts_with("..")
 }
 
 fn is_header_name(text: &str) -> bool {

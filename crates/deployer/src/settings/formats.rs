@@ -215,7 +215,7 @@ fn add(settings: &mut Settings, line: Option<usize>, key: &str, value: String) -
     if !is_key(key) {
         // It is not quoted: it can be a part of a secret.
         return Err(error(format!(
-            "a key of {} characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+            "a key of {} characters is none of a setting: letters, digits, `-`, `_` and `.`, and neither a digit nor `..` first",
             key.chars().count()
         )));
     }
@@ -230,7 +230,9 @@ fn is_key(key: &str) -> bool {
     key.len() <= 253
         && key.bytes().all(is_plain)
         && key.bytes().next().is_some_and(|byte| !byte.is_ascii_digit())
-        && !matches!(key, "." | "..")
+        // Names of files in a volume: the API server takes none that leads up.
+        && key != "."
+        && !key.starts_with("..")
 }
 
 /// The line itself is not quoted: it can be the rest of a secret that has line breaks.
@@ -270,11 +272,11 @@ mod tests {
             ("A=1\nA=2", "error: line 2: `A` is there twice"),
             (
                 "1A=1",
-                "error: line 1: a key of 2 characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+                "error: line 1: a key of 2 characters is none of a setting: letters, digits, `-`, `_` and `.`, and neither a digit nor `..` first",
             ),
             (
                 "A B=1",
-                "error: line 1: a key of 3 characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+                "error: line 1: a key of 3 characters is none of a setting: letters, digits, `-`, `_` and `.`, and neither a digit nor `..` first",
             ),
             ("", ""),
         ] {
@@ -338,6 +340,10 @@ mod tests {
                 r#"A="9007199254740993" B="18446744073709551615" C="-9223372036854775808""#,
             ),
             (
+                r#"{"..x": "1"}"#,
+                "error: a key of 3 characters is none of a setting: letters, digits, `-`, `_` and `.`, and neither a digit nor `..` first",
+            ),
+            (
                 r#"{"A": 18446744073709551616}"#,
                 "error: the value of `A` is no whole number of 64 bits: write it in quotes",
             ),
@@ -348,7 +354,7 @@ mod tests {
             ("{\"hunter2/x\": []}", "error: the value of a key is no text"),
             (
                 "{\"hunter2/x\": 1}",
-                "error: a key of 9 characters is none of a setting: letters, digits, `-`, `_` and `.`, and no digit first",
+                "error: a key of 9 characters is none of a setting: letters, digits, `-`, `_` and `.`, and neither a digit nor `..` first",
             ),
         ] {
             assert_eq!(shown_as(parse_json(text)), expected, "{text:?}");

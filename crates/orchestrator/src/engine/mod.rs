@@ -20,6 +20,7 @@ mod probe_questions;
 mod promotion;
 mod pull_request_suites;
 mod release;
+mod setting_limits;
 mod settings;
 mod statuses;
 mod step_outcome;

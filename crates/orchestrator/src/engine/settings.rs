@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::deploy::{Deployable, Destination};
 use super::execution::{Workspace, expand};
 use super::planning::Planning;
+use super::setting_limits;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
@@ -146,6 +147,9 @@ impl Resolving<'_> {
                 }
                 merged.insert(key, (index, value));
             }
+        }
+        for problem in setting_limits::problems(list, &merged) {
+            self.wrong(service, problem);
         }
         Ok(Some(merged.into_iter().map(|(key, (_, value))| (key, value)).collect()))
     }
