@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 
 use crate::image_pinning::ImagePin;
-use crate::manifest::Node;
+use crate::manifest::{Node, first_words};
 use crate::problem::escaped;
 use crate::yaml_writer;
 
@@ -253,8 +253,7 @@ fn parse(bytes: &[u8], file: &str) -> Result<Map<String, Value>, ComposeError> {
     };
     let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
         let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
-        let text = error.without_snippet().to_string();
-        unreadable(line, escaped(text.lines().next().unwrap_or("not YAML")))
+        unreadable(line, first_words(&error))
     })?;
     let Value::Object(top) = node.0 else { return Err(ComposeError::NoServices { file: file.to_owned() }) };
     Ok(top)

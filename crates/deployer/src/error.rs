@@ -85,6 +85,18 @@ pub enum DeployError {
         /// What is not ready, and why.
         dossier: Box<Dossier>,
     },
+    /// What helm has stored of a service's release cannot be read; nothing was changed.
+    #[error("{subject}: cannot read its revision {revision}: {reason}")]
+    UnreadableRelease {
+        /// `helm release`, and its name in backticks.
+        subject: String,
+        /// helm's number of the revision.
+        revision: u64,
+        /// The Secret that holds it.
+        secret: String,
+        /// Why not.
+        reason: String,
+    },
     /// The configuration that a release had is gone; nothing was changed.
     #[error("{subject} {reason}")]
     ConfigurationGone {
@@ -131,6 +143,7 @@ impl DeployError {
             | Self::Cluster(_)
             | Self::PlanMoved { .. }
             | Self::HookMoved { .. }
+            | Self::UnreadableRelease { .. }
             | Self::ConfigurationGone { .. }
             | Self::Failed { .. } => None,
         }
@@ -163,6 +176,7 @@ impl DeployError {
             | Self::Program { .. }
             | Self::PlanMoved { .. }
             | Self::HookMoved { .. }
+            | Self::UnreadableRelease { .. }
             | Self::NotDeployed { .. }
             | Self::NotReady { .. }
             | Self::Superseded { .. } => ErrorClass::Invalid,

@@ -123,8 +123,13 @@ impl DeployRequest {
 
     /// Whether a service of this name was deployed and is no more, for good.
     pub(crate) fn has_left(&self, name: &str) -> bool {
-        let is_here = self.services.iter().map(|service| &service.name).chain(&self.paused);
-        !is_here.into_iter().any(|service| service.as_str() == name)
+        !self.is_here(name)
+    }
+
+    /// Whether a service of this name is deployed, be it paused.
+    pub(crate) fn is_here(&self, name: &str) -> bool {
+        let mut here = self.services.iter().map(|service| &service.name).chain(&self.paused);
+        here.any(|service| service.as_str() == name)
     }
 
     /// The rule that holds for a service's objects.

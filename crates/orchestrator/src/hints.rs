@@ -75,6 +75,10 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
              object by hand where nothing needs it"
                 .to_owned(),
         ),
+        DeployError::UnreadableRelease { secret, .. } => Some(format!(
+            "roll the release back with helm (`helm rollback`) to a revision that can be read, or remove the \
+             Secret `{secret}`, which holds this one"
+        )),
         DeployError::NotReady { .. } => Some(
             "correct it in a change of its own, or `orchestrator rollback`; the same command goes on from here"
                 .to_owned(),
@@ -438,6 +442,15 @@ mod tests {
             (DeployError::Program { program: "kustomize".to_owned(), reason: "no".to_owned() }, "install kustomize 5"),
             (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned() }, "the same command again"),
             (DeployError::HookMoved { subject: subject(), reason: "x".to_owned() }, "give the hook another name"),
+            (
+                DeployError::UnreadableRelease {
+                    subject: subject(),
+                    revision: 3,
+                    secret: "sh.helm.release.v1.cart.v3".to_owned(),
+                    reason: "no".to_owned(),
+                },
+                "remove the Secret `sh.helm.release.v1.cart.v3`",
+            ),
             (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned(), dossier: None }, ""),
             (
                 DeployError::NotReady { subject: subject(), reason: "no".to_owned(), dossier: Box::default() },

@@ -164,7 +164,9 @@ impl HttpSuite {
 
 fn parser_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
-    excerpt(text.lines().next().unwrap_or("not readable"))
+    let text = text.lines().next().unwrap_or("not readable");
+    // What programmers can set is no advice for users.
+    excerpt(text.split_once(", set DuplicateKeyPolicy").map_or(text, |(said, _)| said))
 }
 
 fn problem(file: &str, place: Option<(u64, u64)>, message: String) -> HttpSuiteProblem {

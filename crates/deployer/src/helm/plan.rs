@@ -135,6 +135,7 @@ pub(super) struct StoredState {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) problems: Vec<DeployProblem>,
+    pub(super) notes: Vec<String>,
     pub(super) references: ReferenceReport,
     pub(super) settings: PlannedSettings,
     /// Releases of services that are not deployed any more.
@@ -150,8 +151,8 @@ pub(super) fn assemble(
     found: Found,
 ) -> Result<Plan, DeployProblems> {
     let pins = Pins::new(request.images());
-    let Found { mut problems, references, settings, left, capabilities } = found;
-    let (mut notes, mut batch) = (Vec::new(), settings.batch());
+    let Found { mut problems, mut notes, references, settings, left, capabilities } = found;
+    let mut batch = settings.batch();
     let (mut changes, mut releases) = (settings.changes(), Vec::new());
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());
     let mut owners: BTreeMap<ObjectId, ServiceName> = BTreeMap::new();

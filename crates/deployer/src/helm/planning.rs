@@ -41,7 +41,8 @@ impl HelmTarget {
         let EnvironmentNamespace { connection, name: namespace, .. } = &self.namespace;
         let settings = self.namespace.settings(request).await?;
         let request = &named(request, &settings);
-        let found = releases(connection, namespace).await?;
+        let found = releases(connection, namespace, |name| request.is_here(name)).await?;
+        let notes = found.notes().collect();
         let left = LeftRelease::find(connection, request, &found).await?;
         let mut stored = found.stored;
         let mut problems = foreign_charts(request, &stored);
@@ -98,7 +99,12 @@ impl HelmTarget {
         for service in &mut rendered {
             service.replaced_hooks = facts.replaced.get(&service.service.name).cloned().unwrap_or_default();
         }
-        Ok(assemble(request, rendered, helm.version(), Found { problems, references, settings, left, capabilities })?)
+        Ok(assemble(
+            request,
+            rendered,
+            helm.version(),
+            Found { problems, notes, references, settings, left, capabilities },
+        )?)
     }
 
     /// Renders each service, or takes what helm has stored of it; the answers say how.

@@ -35,7 +35,7 @@ impl HelmTarget {
     /// What others wrote into the objects that helm stored.
     pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
         let connection = &self.namespace.connection;
-        let stored = stored_releases(connection, &self.namespace.name).await?;
+        let stored = stored_releases(connection, &self.namespace.name, |name| request.is_here(name)).await?;
         let mut found = Vec::new();
         for service in &request.services {
             let Some(stored) = stored.get(service.name.as_str()) else { continue };
@@ -48,7 +48,7 @@ impl HelmTarget {
     pub(crate) async fn prove(&self, request: &DeployRequest) -> Result<Proof, DeployError> {
         let mut findings = self.namespace.prove_release(request).await?;
         let connection = &self.namespace.connection;
-        let found = releases(connection, &self.namespace.name).await?;
+        let found = releases(connection, &self.namespace.name, |name| request.is_here(name)).await?;
         let left = LeftRelease::find(connection, request, &found).await?;
         findings.extend(left.iter().map(|left| left.finding(request.removed)));
         let stored = found.stored;

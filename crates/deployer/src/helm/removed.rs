@@ -195,7 +195,8 @@ impl HelmTarget {
         if plan.removed.is_empty() {
             return Ok(());
         }
-        let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;
+        let is_ours = |name: &str| plan.removed.iter().any(|left| left.service.as_str() == name);
+        let stored = stored_releases(&self.namespace.connection, &self.namespace.name, is_ours).await?;
         for left in &plan.removed {
             let subject = subject_of(&left.service);
             if let Some(remains) = &left.remains {

@@ -7,7 +7,6 @@ use std::io::{Read as _, Write as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::{Connection, Kind, Object, Selection};
-use lock_model::ErrorClass;
 use serde_json::{Map, Value};
 
 use super::changes::StoredSource;
@@ -76,23 +75,44 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// The newest revision of each release of a namespace, by name. A release that was uninstalled is none.
+/// The newest revision of each release of a namespace, by name. A release that was uninstalled is none, and so is one of
+/// another program that cannot be read.
 pub(super) async fn stored_releases(
     connection: &Connection,
     namespace: &str,
+    is_ours: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, StoredRelease>, DeployError> {
-    Ok(releases(connection, namespace).await?.stored)
+    Ok(releases(connection, namespace, is_ours).await?.stored)
 }
 
 /// The newest revisions of a namespace, by the names of their releases.
+#[derive(Default)]
 pub(super) struct Releases {
     pub(super) stored: BTreeMap<String, StoredRelease>,
     /// Those that helm calls uninstalled: it has asked for the deletion of their objects.
     pub(super) uninstalled: BTreeMap<String, StoredRelease>,
+    /// Why releases of other programs cannot be read: helm takes manifests that the reader here does not.
+    pub(super) unread: BTreeMap<String, String>,
 }
 
-/// The same with those that were uninstalled.
-pub(super) async fn releases(connection: &Connection, namespace: &str) -> Result<Releases, DeployError> {
+impl Releases {
+    /// For reviewers: the releases that are not judged.
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        self.unread.iter().map(|(name, reason)| {
+            format!(
+                "helm release `{}` of another program is not judged, since it cannot be read: {reason}",
+                escaped(name)
+            )
+        })
+    }
+}
+
+/// The same with those that were uninstalled. `is_ours` says which names are those of services.
+pub(super) async fn releases(
+    connection: &Connection,
+    namespace: &str,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<Releases, DeployError> {
     let selection =
         Selection { labels: "owner=helm,status!=superseded".to_owned(), fields: "type=helm.sh/release.v1".to_owned() };
     let secrets = connection.list(&Kind::new("v1", "Secret"), Some(namespace), &selection).await?;
@@ -104,14 +124,29 @@ pub(super) async fn releases(connection: &Connection, namespace: &str) -> Result
             newest.insert(name, (revision, secret));
         }
     }
-    let mut releases = Releases { stored: BTreeMap::new(), uninstalled: BTreeMap::new() };
+    read_all(newest, namespace, is_ours)
+}
+
+fn read_all(
+    newest: BTreeMap<String, (u64, Object)>,
+    namespace: &str,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<Releases, DeployError> {
+    let mut releases = Releases::default();
     for (name, (revision, secret)) in newest {
-        let release = StoredRelease::read(secret, revision, namespace).map_err(|reason| DeployError::Failed {
-            subject: format!("helm release `{}`", escaped(&name)),
-            action: format!("read its revision {revision}"),
-            class: ErrorClass::Invalid,
-            source: reason.into(),
-        })?;
+        let is_ours = is_ours(&name) || secret.label(MADE_HERE).is_some();
+        let place = secret.key().name.clone();
+        let release = match StoredRelease::read(secret, revision, namespace) {
+            Ok(release) => release,
+            Err(reason) if is_ours => {
+                let subject = format!("helm release `{}`", escaped(&name));
+                return Err(DeployError::UnreadableRelease { subject, revision, secret: place, reason });
+            }
+            Err(reason) => {
+                releases.unread.insert(name, reason);
+                continue;
+            }
+        };
         let is_uninstalled = release.status == Status::Other("uninstalled".to_owned());
         let list = if is_uninstalled { &mut releases.uninstalled } else { &mut releases.stored };
         list.insert(name, release);
@@ -299,6 +334,47 @@ mod tests {
             (Status::Pending, "Preparing upgrade", false, false),
         ] {
             assert_eq!(is_made_here(&status, description, has_label), expected, "{status} {description} {has_label}");
+        }
+    }
+
+    /// helm installs what this reader refuses: a key that is there twice, two hooks of one name, a test without a name.
+    #[test]
+    fn a_release_of_another_program_that_cannot_be_read_is_a_note_and_one_of_a_service_an_error() {
+        let named = |extra: &str| {
+            let mut payload = unpack(secret("deployed").text("/data/release").unwrap()).unwrap();
+            payload["manifest"] = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {extra}\n").into();
+            payload
+        };
+        let hook = |metadata: &str| {
+            let mut payload = named("{ name: a }");
+            let manifest = format!("apiVersion: v1\nkind: Pod\nmetadata: {metadata}\n");
+            payload["hooks"] = json!([{ "manifest": manifest }, { "manifest": manifest }]);
+            payload
+        };
+        for (payload, reason) in [
+            (named("{ name: a }\ndata: { A: '1', A: '2' }"), "duplicate mapping key: A"),
+            (hook("{ name: h, annotations: { helm.sh/hook: post-install } }"), "Pod/h is rendered twice"),
+            (hook("{ generateName: h-, annotations: { helm.sh/hook: test } }"), "no `metadata.name`"),
+        ] {
+            let stored = |labels: Value| {
+                let mut value = secret("deployed").value().clone();
+                value["data"]["release"] = pack(&payload).into();
+                value["metadata"]["labels"] = labels;
+                BTreeMap::from([("cart".to_owned(), (3, Object::new(value).unwrap()))])
+            };
+            let other = read_all(stored(json!({})), "shop", |name| name == "basket").unwrap();
+            let notes: Vec<String> = other.notes().collect();
+            let is_told = notes[0].starts_with("helm release `cart` of another program is not judged");
+            assert!(is_told && notes[0].contains(reason) && !notes[0].contains("Policy"), "{notes:?}");
+            assert!(other.stored.is_empty() && notes.len() == 1, "{notes:?}");
+            for ours in [
+                read_all(stored(json!({})), "shop", |name| name == "cart"),
+                read_all(stored(json!({ MADE_HERE: "12345678" })), "shop", |_| false),
+            ] {
+                let error = ours.err().unwrap().to_string();
+                assert!(error.starts_with("helm release `cart`: cannot read its revision 3: "), "{error}");
+                assert!(error.contains(reason), "{error}");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Installing what was planned, and comparing what helm stored with it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -135,7 +136,7 @@ impl HelmTarget {
                 self.namespace.pause(wave.pause).await.map_err(|error| progress.add_to(error))?;
             }
         }
-        let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await?;
+        let stored = self.stored(&detail.releases).await?;
         let mut releases = Vec::new();
         for release in &detail.releases {
             let revision = as_planned(release, stored.get(release.service.as_str()))?;
@@ -216,7 +217,7 @@ impl HelmTarget {
                 return Err(progress.add_to(self.namespace.explain(error, &with_hooks).await));
             }
         }
-        let stored = stored_releases(&self.namespace.connection, &self.namespace.name).await;
+        let stored = self.stored(&releases).await;
         let stored = stored.map_err(|error| progress.add_to(error))?;
         for release in &releases {
             let compared = as_planned(release, stored.get(release.service.as_str()));
@@ -224,6 +225,12 @@ impl HelmTarget {
         }
         waiting();
         self.namespace.wait(&objects).await.map_err(|error| progress.add_to(error))
+    }
+
+    /// What helm has stored in the namespace; all of some releases has to be readable.
+    async fn stored(&self, releases: &[PlannedRelease]) -> Result<BTreeMap<String, StoredRelease>, DeployError> {
+        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
+        stored_releases(connection, name, |name| releases.iter().any(|one| one.service.as_str() == name)).await
     }
 
     /// Every object of some releases.
@@ -246,13 +253,12 @@ impl HelmTarget {
 
     /// The environment has one deployment at a time, so a helm that works on a revision is one that was killed.
     async fn call_pending_failed(&self, changing: &[PlannedRelease]) -> Result<(), DeployError> {
-        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
-        let stored = stored_releases(connection, name).await?;
+        let stored = self.stored(changing).await?;
         for release in changing {
             if let Some(pending) =
                 stored.get(release.service.as_str()).filter(|stored| stored.status == Status::Pending)
             {
-                connection.replace(&pending.called_failed()?).await?;
+                self.namespace.connection.replace(&pending.called_failed()?).await?;
             }
         }
         Ok(())

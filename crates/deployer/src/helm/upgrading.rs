@@ -47,7 +47,8 @@ impl HelmTarget {
         if Capabilities::read(connection).await? != plan.capabilities {
             return Ok(BTreeSet::new());
         }
-        let stored = stored_releases(connection, &self.namespace.name).await?;
+        let is_ours = |name: &str| releases.iter().any(|release| release.service.as_str() == name);
+        let stored = stored_releases(connection, &self.namespace.name, is_ours).await?;
         let is_as_planned = |release: &PlannedRelease| {
             let newest = stored.get(release.service.as_str()).map(|stored| (stored.revision, &stored.status));
             is_newest(release.revision, newest)

@@ -4,4 +4,4 @@ mod object;
 mod parse;
 
 pub(crate) use object::ObjectId;
-pub(crate) use parse::{Document, Node, parse, parse_map};
+pub(crate) use parse::{Document, Node, first_words, parse, parse_map};
