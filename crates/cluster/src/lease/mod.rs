@@ -173,7 +173,7 @@ impl Connection {
     ) -> Result<u64, ClusterError> {
         let held = record.filter(|record| record.holder.as_ref().is_some_and(|held| held.nonce == holder.nonce));
         let number = match held {
-            Some(record) if record.number > request.above => record.number,
+            Some(record) if record.number > request.above && counts(record.number, request.above) => record.number,
             Some(_) | None => next_number(record.map_or(0, |record| record.number), request.above),
         };
         let object = Record::object(place, holder, number, now, live)?;
@@ -207,11 +207,16 @@ impl Connection {
 
 /// A number above that of the Lease and those that were used before.
 ///
-/// A number that no count of holders comes to was written by hand: it counts for nothing, since the API server has no room
-/// for many above it, and each number that is used is recorded for good.
+/// A number that no count of holders comes to was written by hand, and counts for nothing: each that is used is recorded for
+/// good.
 fn next_number(of_the_lease: u64, used: u64) -> u64 {
-    const HIGHEST: u64 = 1 << 30;
-    Some(of_the_lease).filter(|number| *number <= HIGHEST).map_or(used, |number| number.max(used)) + 1
+    let of_the_lease = Some(of_the_lease).filter(|number| counts(*number, used));
+    of_the_lease.map_or(used, |number| number.max(used)).saturating_add(1)
+}
+
+/// Whether holders can have come to a number since the largest that is recorded.
+fn counts(number: u64, used: u64) -> bool {
+    number.saturating_sub(used) <= 1 << 30
 }
 
 impl HeldLease {
@@ -277,15 +282,23 @@ impl HeldLease {
 
 #[cfg(test)]
 mod tests {
-    use super::next_number;
+    use super::{counts, next_number};
 
     #[test]
     fn f6_each_number_is_above_those_before_and_one_that_was_written_by_hand_counts_for_nothing() {
         for (of_the_lease, used, next) in [(0, 0, 1), (4, 2, 5), (4, 9, 10), (1 << 29, 0, (1 << 29) + 1)] {
             assert_eq!(next_number(of_the_lease, used), next);
         }
-        for by_hand in [(1 << 30) + 1, u64::from(i32::MAX.cast_unsigned()) - 1, u64::MAX] {
+        let largest = u64::from(i32::MAX.cast_unsigned());
+        for by_hand in [(1 << 30) + 8, largest - 1, u64::MAX] {
             assert_eq!(next_number(by_hand, 7), 8, "{by_hand}");
+            assert!(!counts(by_hand, 7), "{by_hand}");
+        }
+        // One near the end of what the API server counts was recorded before this was known.
+        for (of_the_lease, used, next) in
+            [(largest - 1, largest, largest + 1), (largest + 3, largest + 1, largest + 4), (0, largest, largest + 1)]
+        {
+            assert_eq!(next_number(of_the_lease, used), next);
         }
     }
 }

@@ -13,6 +13,9 @@ const RUN: &str = "orchestrator.dev/run";
 const ATTEMPT: &str = "orchestrator.dev/attempt";
 const LINK: &str = "orchestrator.dev/link";
 const YIELD_TO: &str = "orchestrator.dev/yield-to";
+/// The number, where it is larger than `leaseTransitions` can be, which is a number of 32 bits with a sign.
+const NUMBER: &str = "orchestrator.dev/lease-number";
+const MOST_TRANSITIONS: u64 = i32::MAX as u64;
 
 /// A Lease as it is written.
 pub(super) struct Record {
@@ -36,12 +39,12 @@ impl Record {
             link: live.annotation(LINK).map(str::to_owned),
         });
         let seconds = live.integer("/spec/leaseDurationSeconds").and_then(|seconds| u64::try_from(seconds).ok());
+        let transitions = live.integer("/spec/leaseTransitions").and_then(|number| u64::try_from(number).ok());
+        let larger = live.annotation(NUMBER).and_then(|number| number.parse().ok());
+        let larger = larger.filter(|number: &u64| transitions == Some(MOST_TRANSITIONS) && *number > MOST_TRANSITIONS);
         Self {
             holder,
-            number: live
-                .integer("/spec/leaseTransitions")
-                .and_then(|number| u64::try_from(number).ok())
-                .unwrap_or_default(),
+            number: larger.or(transitions).unwrap_or_default(),
             duration: seconds.map_or(LEASE_DURATION, Duration::from_secs),
             renewal: format!("{} {}", live.uid().unwrap_or_default(), live.text("/spec/renewTime").unwrap_or_default()),
             yield_to: live.annotation(YIELD_TO).map(str::to_owned),
@@ -65,6 +68,9 @@ impl Record {
         if let Some(link) = &holder.link {
             notes[LINK] = json!(link);
         }
+        if number > MOST_TRANSITIONS {
+            notes[NUMBER] = json!(number.to_string());
+        }
         let mut lease = json!({
             "apiVersion": key.kind.api_version(),
             "kind": key.kind.kind,
@@ -72,7 +78,7 @@ impl Record {
             "spec": {
                 "holderIdentity": holder.nonce,
                 "leaseDurationSeconds": LEASE_DURATION.as_secs(),
-                "leaseTransitions": number,
+                "leaseTransitions": number.min(MOST_TRANSITIONS),
                 "acquireTime": micro_time(now),
                 "renewTime": micro_time(now),
             },

@@ -295,6 +295,40 @@ async fn f5_one_run_holds_the_lease_and_each_holder_has_a_larger_number() {
     assert_eq!(third.check().await.unwrap(), LeaseCheck::Ours);
 }
 
+/// An earlier version recorded what was written by hand: the API server has no room for a number above it.
+#[tokio::test(flavor = "multi_thread")]
+async fn f6_an_environment_goes_on_above_the_largest_number_that_the_api_server_counts() {
+    let Some((cluster, connection)) = connection().await else { return };
+    let place = LeasePlace { namespace: cluster.namespace("room"), environment: "staging".to_owned() };
+    let plain = LeaseRequest::default();
+    let largest = u64::from(i32::MAX.cast_unsigned());
+    let by_hand = |mut live: Value, number: u64| {
+        live["spec"]["leaseTransitions"] = json!(number);
+        cluster::Object::new(live).unwrap()
+    };
+    let read = async || connection.get(&place.key()).await.unwrap().into_value();
+
+    // What is written by hand is neither taken nor kept by the run that has the Lease.
+    assert_eq!(held(&connection, &place, "a", &plain).await.number(), 1);
+    connection.replace(&by_hand(read().await, largest - 1)).await.unwrap();
+    assert_eq!(held(&connection, &place, "a", &LeaseRequest { above: 1, ..plain.clone() }).await.number(), 2);
+
+    // Recorded all the same, it is no end.
+    let mut used = largest - 1;
+    for nonce in ["b", "c", "d"] {
+        let ended = connection.lease_holder(&place).await.unwrap().map(|holder| holder.nonce);
+        let mut lease = held(&connection, &place, nonce, &LeaseRequest { above: used, ended, ..plain.clone() }).await;
+        assert_eq!(lease.number(), used + 1);
+        assert_eq!(lease.check().await.unwrap(), LeaseCheck::Ours);
+        assert_eq!(lease.renew(now()).await.unwrap(), LeaseCheck::Ours);
+        used = lease.number();
+        assert_eq!(read().await["spec"]["leaseTransitions"], json!(largest));
+        lease.release().await.unwrap();
+    }
+    // The Lease counts on by itself, also where nothing was recorded of the last holder.
+    assert_eq!(held(&connection, &place, "e", &LeaseRequest { above: used - 1, ..plain }).await.number(), used + 1);
+}
+
 /// A proof serves for a while; then the live Lease is asked, whether or not the keeper has looked since.
 #[tokio::test(flavor = "multi_thread")]
 async fn f6_what_is_written_rests_on_a_young_answer() {
