@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// As many bytes as the values of one ConfigMap or Secret have together.
+/// As many bytes as the values of one `ConfigMap` or `Secret` have together.
 const LARGEST_OBJECT: usize = 1 << 20;
 
 /// Why the settings of a list make no object; without any value. `merged` has each key with its source in the list.
@@ -41,7 +41,7 @@ mod tests {
         let told = "`secret` has values of 1048583 bytes, and an object of Kubernetes holds 1048576: `B` of `secret[1]` alone \
                     has 524295";
         assert_eq!(problems("secret", &more), [told]);
-        let nul = merged(&[("A", 0, "fine".to_owned()), ("B", 2, "hunter\0002".to_owned())]);
+        let nul = merged(&[("A", 0, "fine".to_owned()), ("B", 2, "hunter\u{0}2".to_owned())]);
         let told = "`config[2]`: the value of `B` holds a NUL byte, which no environment variable can";
         assert_eq!(problems("config", &nul), [told]);
     }
