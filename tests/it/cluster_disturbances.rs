@@ -249,11 +249,23 @@ fn b42_f6_a_lease_that_is_broken_is_recorded_and_its_holder_stops() {
     tells(&staging.ends("run staging", 14), &["`staging` is busy: ", "`--break-lease --reason TEXT`"]);
     staging.ends("run staging --break-lease", 2);
     let records = staging.shop.records().len();
+    // Two break it at once. The first to do so waits some seconds for the run that it took the lease from, and loses it meanwhile.
+    let early = staging.command(&[], "run staging --break-lease --reason \"run 7 hangs\"").start();
+    wait_until("the first to break the lease", || staging.shop.records().len() > records);
     let broke = staging.ends("run staging --break-lease --reason \"run 7 hangs\"", 0);
     tells(&broke, &["the lease of staging was taken from orchestrator (run "]);
     tells(&run.wait().expect_code(21), &["another run has taken the lease"]);
+    tells(&early.wait().expect_code(14), &["the lease of `staging` was broken by orchestrator (record "]);
     assert!(number() > first);
-    let broken = &staging.shop.records()[records];
+    let story = staging.shop.records();
+    let of_early = &story[records].predicate["run"];
+    assert_ne!(&story[records + 1].predicate["run"], of_early, "{:?}", staging.shop.story());
+    assert!(
+        story[records + 1..].iter().all(|record| record.predicate["run"] != *of_early),
+        "{:?}",
+        staging.shop.story()
+    );
+    let broken = &story[records];
     assert!(broken.name.contains("staging-break-lease-ok"), "{broken:?}");
     let reason = broken.predicate["reason"].as_str().unwrap();
     assert!(reason.starts_with("run 7 hangs (taken from orchestrator (run "), "{reason}");

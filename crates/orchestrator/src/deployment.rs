@@ -233,6 +233,7 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     let demand = LeaseDemand { wait: request.wait, break_for: request.break_lease.as_deref() };
     let lease = lease_or_break(context, &environment, demand).await?;
     let mut engine = Box::new(Box::pin(open(context, &request.environment, request.revision.as_deref())).await?);
+    engine.leased_at(lease.broken_at);
     Box::pin(preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None)).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     if let Some(saved) = &saved {

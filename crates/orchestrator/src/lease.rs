@@ -6,10 +6,12 @@ use config::Environment;
 use forge::{Lease, LeaseHolder, LeaseOutcome};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_model::EnvironmentName;
+use promotion::interruption::lease_broken;
 use promotion::places;
 
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
+use crate::engine::interrupted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
@@ -58,15 +60,31 @@ pub(crate) struct LeaseDemand<'a> {
     pub break_for: Option<&'a str>,
 }
 
+/// The lease of an environment, as a command demanded it.
+pub(crate) struct DemandedLease {
+    _lease: Lease,
+    /// Number of the record that says that it was taken from another run.
+    pub broken_at: Option<u64>,
+}
+
+impl DemandedLease {
+    fn given(lease: Lease) -> Self {
+        Self { _lease: lease, broken_at: None }
+    }
+}
+
 /// Takes the environment's lease as a command demands. A lease that is broken is recorded before anything else.
 pub(crate) async fn lease_or_break(
     context: &Context,
     environment: &Environment,
     demand: LeaseDemand<'_>,
-) -> Result<Lease> {
+) -> Result<DemandedLease> {
     let is_in_cluster = environment.cluster_namespace().is_some();
     match demand.break_for {
-        None => lease(context, &environment.name, demand.wait).await.map_err(|error| busy_hint(error, is_in_cluster)),
+        None => lease(context, &environment.name, demand.wait)
+            .await
+            .map(DemandedLease::given)
+            .map_err(|error| busy_hint(error, is_in_cluster)),
         Some(reason) => {
             may_be_broken(environment)?;
             let taken = lease(context, &environment.name, demand.wait).await;
@@ -94,8 +112,13 @@ fn may_be_broken(environment: &Environment) -> Result<()> {
 }
 
 /// Takes the lease from the run that has it, where `taken` is the answer that it does not give it back, and records who did
-/// that, why, and whom it concerns.
-async fn broken(context: &Context, environment: &Environment, taken: Result<Lease>, reason: &str) -> Result<Lease> {
+/// that, why, and whom it concerns. Another run may break this one as well, while it waits for the run that had it to stop.
+async fn broken(
+    context: &Context,
+    environment: &Environment,
+    taken: Result<Lease>,
+    reason: &str,
+) -> Result<DemandedLease> {
     let name = &environment.name;
     let (lease, run) = match taken {
         Ok(lease) => {
@@ -123,18 +146,24 @@ async fn broken(context: &Context, environment: &Environment, taken: Result<Leas
     if from.is_empty() {
         in_cluster?;
         context.note("no run has the lease: nothing is broken");
-        return Ok(lease);
+        return Ok(DemandedLease::given(lease));
     }
     let from = from.join(", ");
     let draft = RecordDraft::new(Step::BreakLease, StepResult::Ok, context.run.clone(), context.now())
         .environment(name)
         .reason(&format!("{reason} (taken from {from})"));
-    store.append(context, draft, &[], |_| Ok(())).await?;
+    let broken_at = store.append(context, draft, &[], |_| Ok(())).await?;
     context.note(format!("the lease of {name} was taken from {from}"));
     if let (Some(place), Some(broken)) = (place, in_cluster?) {
         place.give_back(broken).await?;
     }
-    Ok(lease)
+    if let Some(since) = broken_at {
+        let store = LedgerStore::read(context).await?;
+        if let Some(interruption) = lease_broken(store.ledger(), name, &context.run, since) {
+            return Err(interrupted(name, &interruption));
+        }
+    }
+    Ok(DemandedLease { _lease: lease, broken_at })
 }
 
 /// How often a rollback asks: a run takes the lease of the cluster only once it deploys.
@@ -147,13 +176,15 @@ pub(crate) async fn lease_for_rollback(
     environment: &Environment,
     demand: LeaseDemand<'_>,
     patience: Duration,
-) -> Result<Lease> {
+) -> Result<DemandedLease> {
     if demand.break_for.is_some() {
         may_be_broken(environment)?;
     }
     let taken = yielded_lease(context, environment, demand.wait, patience).await;
     match demand.break_for {
-        None => taken.map_err(|error| busy_hint(error, environment.cluster_namespace().is_some())),
+        None => {
+            taken.map(DemandedLease::given).map_err(|error| busy_hint(error, environment.cluster_namespace().is_some()))
+        }
         Some(reason) => broken(context, environment, taken, reason).await,
     }
 }

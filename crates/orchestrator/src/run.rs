@@ -88,6 +88,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     };
     let revision = if commit == tip.commit { *tip } else { Revision::load(context, &commit)? };
     let mut engine = Box::new(Engine::new(context, store, revision, &name, Purpose::Run)?);
+    engine.leased_at(lease.broken_at);
     lines.extend(lock_note.map(|note| StepLine::ok("lock-commit", note)));
     engine.lines = lines;
     if commits_locks(&environment) {

@@ -14,7 +14,8 @@ pub struct Underway<'a> {
     pub lock: &'a LockId,
     /// The run's identity.
     pub run: &'a RunIdentity,
-    /// Number of the newest record that this run knew when its gates passed.
+    /// Number of the newest record that this run knew when it had its lease: where it broke that of another run, of the record
+    /// that says so.
     pub since: u64,
     /// A rollback goes on under a hold.
     pub purpose: Purpose,
@@ -65,7 +66,7 @@ pub fn interruption(ledger: &Ledger, underway: &Underway<'_>) -> Option<Interrup
     {
         return Some(Interruption::Held(hold));
     }
-    if let Some(broken) = lease_broken(ledger, underway) {
+    if let Some(broken) = lease_broken(ledger, underway.environment, underway.run, underway.since) {
         return Some(broken);
     }
     ledger
@@ -89,11 +90,15 @@ pub fn older_lease(ledger: &Ledger, environment: &EnvironmentName, number: u64) 
     (number < recorded).then_some(Interruption::OlderLease { number, recorded })
 }
 
-/// Whether the lease was taken from the run since its gates passed: then nothing that it finds out counts any more.
-pub fn lease_broken(ledger: &Ledger, underway: &Underway<'_>) -> Option<Interruption> {
-    let mut later = ledger.of(underway.environment).filter(|record| record.seq > underway.since);
-    let broken =
-        later.find(|record| record.is(Step::BreakLease, StepResult::Ok) && record.entry.run != *underway.run)?;
+/// Whether the lease was taken from a run since it had it, as of record `since`: then nothing that it finds out counts any more.
+pub fn lease_broken(
+    ledger: &Ledger,
+    environment: &EnvironmentName,
+    run: &RunIdentity,
+    since: u64,
+) -> Option<Interruption> {
+    let mut later = ledger.of(environment).filter(|record| record.seq > since);
+    let broken = later.find(|record| record.is(Step::BreakLease, StepResult::Ok) && record.entry.run != *run)?;
     Some(Interruption::LeaseBroken {
         seq: broken.seq,
         run: broken.entry.run.clone(),

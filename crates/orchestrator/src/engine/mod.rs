@@ -76,6 +76,8 @@ pub(crate) struct Engine<'a> {
     pub release: ReleaseId,
     purpose: Purpose,
     since: u64,
+    /// Newest record that it knew when it had its lease.
+    leased: u64,
     attempt: u32,
     started: Option<lock_model::Timestamp>,
     deployed_now: bool,
@@ -170,6 +172,7 @@ impl<'a> Engine<'a> {
             release,
             purpose,
             since,
+            leased: since,
             attempt: 1,
             started: None,
             deployed_now: false,
@@ -185,6 +188,11 @@ impl<'a> Engine<'a> {
             lines: Vec::new(),
             warnings: Vec::new(),
         })
+    }
+
+    /// Goes on under a lease that was broken by this record, if it was.
+    pub(crate) fn leased_at(&mut self, broken_at: Option<u64>) {
+        self.leased = broken_at.unwrap_or(self.leased);
     }
 
     /// The steps of this release here, in order, without the lock commit, which comes before.
@@ -450,7 +458,7 @@ impl<'a> Engine<'a> {
             if before_effect {
                 return self.may_go_on(ledger, number);
             }
-            let broken = lease_broken(ledger, &self.underway());
+            let broken = lease_broken(ledger, &self.environment.name, &self.context.run, self.leased);
             broken.map_or(Ok(()), |broken| Err(interrupted(&self.environment.name, &broken)))
         };
         let appended = store.append(self.context, draft, documents, still).await;
@@ -479,7 +487,7 @@ impl<'a> Engine<'a> {
             environment: &self.environment.name,
             lock: self.lock.lock.id(),
             run: &self.context.run,
-            since: self.since,
+            since: self.leased,
             purpose: self.purpose,
         }
     }
@@ -541,7 +549,7 @@ fn is_proven(context: &Context, ledger: &Ledger, environment: &EnvironmentName, 
 }
 
 /// The error of a run that a record of another writer stops.
-fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Error {
+pub(crate) fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Error {
     match interruption {
         Interruption::Held(hold) => Error::new(
             ErrorKind::Refused,

@@ -90,9 +90,10 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     let demand = LeaseDemand { wait: request.wait, break_for };
     // A run that deploys is stopped only for a rollback that may begin.
     drop(Box::pin(judge(context, request)).await?);
-    let _lease = lease_for_rollback(context, &environment, demand, request.patience).await?;
+    let lease = lease_for_rollback(context, &environment, demand, request.patience).await?;
     context.sync()?;
     let Judged { mut engine, target, migrations, leaves, rejected } = Box::pin(judge(context, request)).await?;
+    engine.leased_at(lease.broken_at);
     engine.warnings.extend(migrations.warnings());
     match target.state {
         TargetState::New => {
