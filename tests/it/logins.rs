@@ -1,6 +1,7 @@
 //! Logins of a real registry through the binary: found where people keep them, said by name, never shown.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use test_support::{DockerRegistry, DoorSettings, Finished, Skopeo};
 
@@ -156,4 +157,54 @@ fn t48_a_pull_request_gives_no_suite_what_its_base_calls_a_kubeconfig() {
     let refused = test.run().expect_code(20);
     let told = "lint: it is given `STAGING_KUBECONFIG`, which is a login of orchestrator in the base branch";
     assert!(refused.text().contains(told), "{}", refused.text());
+}
+
+const TOKEN: &str = "canary-token-of-the-cluster";
+
+/// A kubeconfig with the token above, which is never asked.
+const KUBECONFIG: &str = "apiVersion: v1
+kind: Config
+current-context: shop
+contexts: [{ name: shop, context: { cluster: shop, user: shop } }]
+clusters: [{ name: shop, cluster: { server: \"https://127.0.0.1:1\" } }]
+users: [{ name: shop, user: { token: canary-token-of-the-cluster } }]
+";
+
+#[test]
+fn t48_the_suite_of_a_pull_request_shows_no_login_of_its_base_whatever_its_own_file_names() {
+    let names = |kubeconfig: &str| {
+        let keys = format!(
+            "    suites: [system]\n    requires: {{ pull-request: pull-request }}\n    kubeconfig: {kubeconfig}\n    promote"
+        );
+        CONFIGURATION.replace(SUITES_OF_STAGING, &keys)
+    };
+    for (base, own) in [
+        ("{ file: ~/.kube/shop }", "{ file: ~/.kube/shop }"),
+        ("{ file: ~/.kube/shop }", "{ file: ~/.kube/other }"),
+        ("{ file: ~/.kube/shop }", "{ env: OTHER_KUBECONFIG }"),
+        ("{ env: SHOP_KUBECONFIG }", "{ env: OTHER_KUBECONFIG }"),
+        ("{ env: SHOP_KUBECONFIG }", "{ file: ~/.kube/other }"),
+    ] {
+        let shop = Shop::with(&names(base));
+        shop.merge_dev();
+        let folder = shop.join("home/.kube");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("shop"), KUBECONFIG).unwrap();
+        fs::set_permissions(folder.join("shop"), fs::Permissions::from_mode(0o600)).unwrap();
+
+        let prints = "#!/bin/sh\nsed 's/^/printed: /' \"$SHOP_STATE/.kube/shop\"\nexit 1\n";
+        let clone = shop.work_on("dev");
+        clone.write("orchestrator.yaml", names(own)).write_executable("tests/check", prints);
+        shop.commit_and_push("dev", "another place for the kubeconfig, and a suite that prints the one before");
+        let number = shop.open();
+        for format in ["human", "json"] {
+            let line = format!("--format {format} test run pull-request --pr {number}");
+            let test = shop.orchestrator(&line).env("SHOP_KUBECONFIG", KUBECONFIG).run().expect_code(1);
+            let text = test.text();
+            assert!(text.contains("printed: ") && text.contains("***"), "{base} {own}: {text}");
+            assert!(!text.contains(TOKEN), "{base} {own}: {text}");
+        }
+        let stored = shop.superproject().git(&["grep", "--no-color", "-h", "", "orchestrator/ledger"]);
+        assert!(stored.contains("printed: ") && !stored.contains(TOKEN), "{base} {own}: {stored}");
+    }
 }
