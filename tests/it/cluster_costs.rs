@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use test_support::Cluster;
+use test_support::{Act, Cluster};
 
 use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES};
 
@@ -89,4 +89,42 @@ fn a_run_with_nothing_to_do_starts_no_helm_and_asks_the_api_server_at_most_40_ti
     let commands = started(&helm);
     assert_eq!(commands.iter().filter(|command| *command == "template shop-web").count(), 1, "{commands:?}");
     assert_eq!(commands.iter().filter(|command| *command == "upgrade shop-web").count(), 2, "{commands:?}");
+}
+
+#[test]
+fn settings_of_many_services_are_read_by_lists_unless_a_label_is_gone() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let submodules: Vec<&str> = SERVICES.into_iter().chain([DASHBOARDS]).collect();
+    let keys = "\n  config: [{ set: { GREETING: hello } }]\n  secret: [{ set: { LOGIN: \"{short}\" } }]";
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &submodules, keys) else { return };
+    for service in SERVICES {
+        staging.commit(service, 2, SERVES, DEPLOYMENT);
+    }
+    staging.shop.merge_dev();
+    let Some(gate) = cluster.gate_or_skip(|_| Act::Pass) else { return };
+    staging.ends_with(gate.kubeconfig(), "run staging", 0);
+
+    let by_name = |line: &str| {
+        let before = gate.requests().len();
+        staging.ends_with(gate.kubeconfig(), line, 0);
+        let requests = gate.requests().split_off(before);
+        assert!(requests.len() <= 40, "{requests:#?}");
+        let of_one = |line: &&String| line.contains("/configmaps/shop-") || line.contains("/secrets/shop-");
+        requests.iter().filter(of_one).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(by_name("run staging"), Vec::<String>::new());
+    assert_eq!(by_name("verify staging"), Vec::<String>::new());
+
+    // Without its label no list shows it; it is there all the same.
+    let name = cluster.kubectl(&[
+        "get",
+        "configmap",
+        "--selector=orchestrator.dev/service=shop-mail",
+        "--output=name",
+        "--namespace",
+        &staging.namespace,
+    ]);
+    staging.kubectl(&["label", name.trim(), "orchestrator.dev/settings-"]);
+    let asked = by_name("verify staging");
+    assert!(matches!(asked.as_slice(), [one] if one.contains("/configmaps/shop-mail-config-")), "{asked:?}");
 }

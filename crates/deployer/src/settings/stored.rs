@@ -1,12 +1,15 @@
 //! Whether the versions in a namespace are what their names say: a name ends in digits of the data.
 
-use cluster::{Connection, DeployedRelease, Kind, Object, ObjectKey, Propagation, StateKey};
-use lock_model::ServiceName;
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::{ClusterError, Connection, DeployedRelease, Kind, Object, ObjectKey, Propagation, Selection, StateKey};
+use lock_model::{ErrorClass, ServiceName};
 use serde_json::{Map, Value, json};
 
 use super::Part;
-use super::versions::{DIGITS, PlannedSettings, Version, keyed_digest};
+use super::versions::{DIGITS, PART_LABEL, PlannedSettings, Version, keyed_digest};
 use crate::error::DeployError;
+use crate::namespace::at_once;
 use crate::problem::escaped;
 use crate::proof::{Finding, FindingKind};
 
@@ -27,14 +30,52 @@ pub(super) fn is_own_name(key: &StateKey, service: &str, part: Part, object: &Ob
     !has_binary && object.key().name == name_of(key, service, part, &data_of(object))
 }
 
+/// Of how many versions of a part each is asked for by name. One list has them all, and older ones as well.
+const BY_NAME: usize = 2;
+
+/// The objects of these names that are there.
+///
+/// A list shows those with the label that versions are written with, to a user who may list. Each other one is asked for by
+/// its name.
+pub(super) async fn versions_named(
+    connection: &Connection,
+    names: impl IntoIterator<Item = &ObjectKey>,
+) -> Result<BTreeMap<ObjectKey, Object>, ClusterError> {
+    let mut places: BTreeMap<(&Kind, Option<&str>), BTreeSet<&ObjectKey>> = BTreeMap::new();
+    for key in names {
+        places.entry((&key.kind, key.namespace.as_deref())).or_default().insert(key);
+    }
+    let (mut found, mut left) = (BTreeMap::new(), Vec::new());
+    for ((kind, namespace), keys) in places {
+        if keys.len() > BY_NAME {
+            let selection = Selection { labels: PART_LABEL.to_owned(), fields: String::new() };
+            match connection.list(kind, namespace, &selection).await {
+                Ok(objects) => {
+                    let named = objects.into_iter().filter(|object| keys.contains(object.key()));
+                    found.extend(named.map(|object| (object.key().clone(), object)));
+                }
+                Err(error) if error.class() == ErrorClass::Denied => {}
+                Err(error) => return Err(error),
+            }
+        }
+        left.extend(keys.into_iter().filter(|key| !found.contains_key(*key)).cloned());
+    }
+    let asked = at_once(left, |key| {
+        let connection = connection.clone();
+        async move { connection.find(&key).await }
+    });
+    for answer in asked.await {
+        found.extend(answer?.map(|object| (object.key().clone(), object)));
+    }
+    Ok(found)
+}
+
 impl Version {
-    /// Looks at the object of the version's name.
-    pub(super) async fn look(&mut self, connection: &Connection) -> Result<(), DeployError> {
-        let found = connection.find(self.object.key()).await?;
+    /// Compares it with what the namespace has under its name.
+    pub(super) fn look_at(&mut self, found: Option<Object>) {
         let is_same = |found: &Object| data_of(found) == data_of(&self.object) && found.at("/binaryData").is_none();
         self.is_there = found.as_ref().is_some_and(is_same);
         self.replaced = found.filter(|_| !self.is_there);
-        Ok(())
     }
 
     /// Removes an object of the version's name with other data, so that the version can be written in its place.
@@ -69,19 +110,24 @@ pub(crate) async fn prove_versions(
     key: &StateKey,
     deployed: &DeployedRelease,
 ) -> Result<Vec<Finding>, DeployError> {
+    let parts = [(Part::Config, &deployed.configurations), (Part::Secret, &deployed.secrets)];
+    let versions: Vec<(Part, &String, ObjectKey)> = parts
+        .into_iter()
+        .flat_map(|(part, names)| {
+            let place = move |name: &str| ObjectKey::namespaced(Kind::new("v1", part.kind()), namespace, name);
+            names.iter().map(move |(service, name)| (part, service, place(name)))
+        })
+        .collect();
+    let found = versions_named(connection, versions.iter().map(|(.., place)| place)).await?;
     let mut findings = Vec::new();
-    for (part, names) in [(Part::Config, &deployed.configurations), (Part::Secret, &deployed.secrets)] {
-        for (service, name) in names {
-            let place = ObjectKey::namespaced(Kind::new("v1", part.kind()), namespace, name);
-            let found = connection.find(&place).await?;
-            let (kind, what) = match &found {
-                None => (FindingKind::Missing, "is not in the cluster any more"),
-                Some(found) if is_own_name(key, service, part, found) => continue,
-                Some(_) => (FindingKind::Edited, "has other data than was deployed"),
-            };
-            let message = format!("{} `{}` {what}", part.kind(), escaped(name));
-            findings.push(Finding { service: ServiceName::try_from(service.as_str()).ok(), path: None, kind, message });
-        }
+    for (part, service, place) in &versions {
+        let (kind, what) = match found.get(place) {
+            None => (FindingKind::Missing, "is not in the cluster any more"),
+            Some(found) if is_own_name(key, service, *part, found) => continue,
+            Some(_) => (FindingKind::Edited, "has other data than was deployed"),
+        };
+        let message = format!("{} `{}` {what}", part.kind(), escaped(&place.name));
+        findings.push(Finding { service: ServiceName::try_from(service.as_str()).ok(), path: None, kind, message });
     }
     Ok(findings)
 }

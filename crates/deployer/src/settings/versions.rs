@@ -13,10 +13,11 @@ use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use super::earlier::configuration_of;
-use super::stored::name_of;
+use super::stored::{name_of, versions_named};
 use super::{Configuration, Part};
 use crate::batch::{BatchObject, BatchPart};
 use crate::error::DeployError;
+use crate::namespace::at_once;
 use crate::plan::{Change, ChangeKind};
 use crate::request::{DeployRequest, RemovedServiceRule};
 
@@ -136,9 +137,11 @@ impl PlannedSettings {
                 planned.versions.push(Version::new(namespace, &service.name, Part::Secret, data.collect(), &key)?);
             }
         }
+        let unseen = planned.versions.iter().filter(|version| !version.is_there).map(|version| version.object.key());
+        let mut found = versions_named(connection, unseen).await?;
         for version in &mut planned.versions {
             if !version.is_there {
-                version.look(connection).await?;
+                version.look_at(found.remove(version.object.key()));
             }
             version.compare(connection, state).await?;
         }
@@ -203,17 +206,23 @@ impl PlannedSettings {
 
     /// Writes all of it: the versions are the same as those of the same names that are there, or take their place.
     pub(crate) async fn write(&self, connection: &Connection, release: &str) -> Result<(), DeployError> {
-        let mode = ApplyMode { dry_run: false, take_over: true, strict: true };
+        let mut all: Vec<(Option<Version>, Object)> = self.others.iter().map(|object| (None, object.clone())).collect();
         for version in &self.versions {
-            version.make_room(connection).await?;
             let mut object = version.object.value().clone();
             object["metadata"]["annotations"][USED] = release.into();
-            connection.apply(&Object::new(object)?, mode).await?;
+            all.push((Some(version.clone()), Object::new(object)?));
         }
-        for object in &self.others {
-            connection.apply(object, mode).await?;
-        }
-        Ok(())
+        let written = at_once(all, |(version, object)| {
+            let connection = connection.clone();
+            async move {
+                if let Some(version) = version {
+                    version.make_room(&connection).await?;
+                }
+                connection.apply(&object, ApplyMode { dry_run: false, take_over: true, strict: true }).await?;
+                Ok::<_, DeployError>(())
+            }
+        });
+        written.await.into_iter().collect()
     }
 }
 
