@@ -10,6 +10,7 @@ mod cache;
 mod changelog;
 mod chart_files;
 mod children;
+mod cluster_autoscalers;
 mod cluster_charts;
 mod cluster_containers;
 mod cluster_controllers;

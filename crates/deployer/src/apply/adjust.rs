@@ -1,7 +1,5 @@
 //! Fields that are not the manifest's alone: what the API server filled in, and replicas that an autoscaler sets.
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::Object;
@@ -9,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::ownership::is_our_spec_field;
 use crate::manifest::ObjectId;
+use crate::namespace::Autoscaled;
 use crate::stopped::stays_stopped;
 
 /// A manifest as the API server keeps it: `stringData` of a Secret is a way to write `data`. Sent so, its keys are owned where
@@ -31,19 +30,9 @@ pub(super) fn as_kept(id: &ObjectId, mut manifest: Map<String, Value>) -> Map<St
     manifest
 }
 
-/// A workload that an autoscaler scales: namespace, kind, name.
-pub(super) type Scaled = (String, String, String);
-
 /// A strategy that excludes a block, which the API server fills in where there is no strategy: field, value, block.
 const EXCLUDED_BLOCKS: [(&str, &str, &str); 2] =
     [("strategy", "Recreate", "rollingUpdate"), ("updateStrategy", "OnDelete", "rollingUpdate")];
-
-/// The workload that an autoscaler names.
-pub(super) fn scaled_by(autoscaler: &Map<String, Value>, namespace: &str) -> Option<Scaled> {
-    let target = autoscaler.get("spec")?.get("scaleTargetRef")?;
-    let text = |key: &str| target.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some((namespace.to_owned(), text("kind")?, text("name")?))
-}
 
 /// How a block is cleared that the API server filled in and that the strategy of a manifest excludes. A server-side apply
 /// cannot do so: the block has no owner.
@@ -64,12 +53,10 @@ pub(super) fn clears(manifest: &Object, live: &Object) -> Option<String> {
 }
 
 /// What is sent in place of a manifest, for the object that is there now.
-pub(super) fn adjusted(manifest: &Object, live: Option<&Object>, scaled: &BTreeSet<Scaled>) -> Value {
+pub(super) fn adjusted(manifest: &Object, live: Option<&Object>, scaled: &Autoscaled) -> Value {
     let mut value = manifest.value().clone();
     let (Some(live), Some(spec)) = (live, value.get_mut("spec").and_then(Value::as_object_mut)) else { return value };
-    let key = live.key();
-    let workload = (key.namespace.clone().unwrap_or_default(), key.kind.kind.clone(), key.name.clone());
-    if scaled.contains(&workload) && spec.contains_key("replicas") {
+    if scaled.has(live) && spec.contains_key("replicas") {
         match live.at("/spec/replicas") {
             // To give up what nothing else owns yet would set it to its default.
             Some(replicas) if is_our_spec_field(live, "replicas") => {
@@ -135,8 +122,12 @@ mod tests {
 
     #[test]
     fn replicas_of_an_autoscaler_are_left_out() {
-        let autoscaler = json!({ "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "a" } } });
-        let scaled = BTreeSet::from([scaled_by(autoscaler.as_object().unwrap(), "shop").unwrap()]);
+        let autoscaler = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "x", "namespace": "shop" },
+            "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "a" } },
+        });
+        let mut scaled = Autoscaled::default();
+        scaled.add(&Object::new(autoscaler).unwrap());
         let sent = |live: Option<&Object>| {
             adjusted(&deployment(&json!({ "replicas": 2 }), "x"), live, &scaled)["spec"].clone()
         };
@@ -148,7 +139,7 @@ mod tests {
     #[test]
     fn a_workload_without_a_number_that_was_stopped_is_started() {
         let sent = |wanted: &Value, live: &Value| {
-            adjusted(&deployment(wanted, "x"), Some(&deployment(live, "x")), &BTreeSet::new())["spec"].clone()
+            adjusted(&deployment(wanted, "x"), Some(&deployment(live, "x")), &Autoscaled::default())["spec"].clone()
         };
         assert_eq!(sent(&json!({}), &json!({ "replicas": 0 })), json!({ "replicas": 1 }));
         for (wanted, live) in [(json!({}), 3), (json!({ "replicas": 0 }), 0), (json!({ "replicas": 2 }), 0)] {

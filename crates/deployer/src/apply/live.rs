@@ -9,13 +9,13 @@ use lock_model::{Digest, ErrorClass, ServiceName};
 use serde_json::{Map, Value};
 
 use super::ConflictRule;
-use super::adjust::{Scaled, adjusted, clears, includes, scaled_by};
+use super::adjust::{adjusted, clears, includes};
 use super::inventory::{Entry, Inventory};
 use super::ownership::{Move, applied_more, is_applied_by_us, judge_conflicts, our_fields, to_move};
 use super::plan::{ObjectAction, PlannedObject};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{at_once, content, live_objects, refused_by_rule};
+use crate::namespace::{Autoscaled, at_once, content, live_objects, refused_by_rule};
 use crate::problem::{ProblemKind, escaped};
 use crate::reserved::{HELM_NAMESPACE, HELM_RELEASE};
 use crate::rules::Violation;
@@ -35,7 +35,7 @@ pub(super) struct Found {
     pub(super) inventories: BTreeMap<String, Inventory>,
     pub(super) live: BTreeMap<ObjectKey, Object>,
     pub(super) notes: Vec<String>,
-    scaled: BTreeSet<Scaled>,
+    scaled: Autoscaled,
     discovery: std::sync::Arc<Discovery>,
 }
 
@@ -51,39 +51,11 @@ pub(super) async fn look(connection: &Connection, namespace: &str, wanted: &[Wan
         }
     }
     let live = live_objects(connection, &keys).await?;
-    let (scaled, notes) = scaled(connection, wanted).await?;
+    let with_replicas = wanted.iter().filter(|one| one.manifest.at("/spec/replicas").is_some());
+    let namespaces = with_replicas.map(|one| one.manifest.key().namespace.clone().unwrap_or_default()).collect();
+    let planned = wanted.iter().map(|one| &one.manifest);
+    let (scaled, notes) = Autoscaled::read(connection, planned, namespaces).await?;
     Ok(Found { inventories, live, notes, scaled, discovery })
-}
-
-/// The workloads that autoscalers scale: those of the plan, and those in its namespaces.
-async fn scaled(connection: &Connection, wanted: &[Wanted]) -> Result<(BTreeSet<Scaled>, Vec<String>), DeployError> {
-    let mut scaled: BTreeSet<Scaled> = BTreeSet::new();
-    let mut namespaces = BTreeSet::new();
-    for one in wanted {
-        let namespace = one.manifest.key().namespace.clone().unwrap_or_default();
-        if one.id.group == "autoscaling" && one.id.kind == "HorizontalPodAutoscaler" {
-            scaled.extend(one.manifest.value().as_object().and_then(|map| scaled_by(map, &namespace)));
-        }
-        if one.manifest.at("/spec/replicas").is_some() {
-            namespaces.insert(namespace);
-        }
-    }
-    let kind = Kind::new("autoscaling/v2", "HorizontalPodAutoscaler");
-    let mut notes = Vec::new();
-    for namespace in namespaces {
-        match connection.list(&kind, Some(&namespace), &Selection::default()).await {
-            Ok(live) => {
-                scaled.extend(live.iter().filter_map(|live| scaled_by(live.value().as_object()?, &namespace)));
-            }
-            Err(error) if error.class() == ErrorClass::Denied => {
-                notes.push(format!(
-                    "whether an autoscaler of namespace `{namespace}` sets replicas is not known: {error}"
-                ));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok((scaled, notes))
 }
 
 /// What is asked about one object.

@@ -180,6 +180,10 @@ pub(super) fn assemble(
             problems.push(DeployProblem::new(ProblemKind::Volumes, message).service(name));
         }
         notes.extend(stopped_notes(name, &rendering, &live));
+        notes.append(&mut live.notes);
+        if action != ReleaseAction::Keep {
+            notes.extend(autoscaled_notes(name, &live));
+        }
         batch.extend(batch_of(request, service, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
@@ -352,6 +356,16 @@ fn stopped_notes(service: &ServiceName, rendering: &Rendering, live: &Live) -> V
         ))
     });
     stopped.collect()
+}
+
+/// What an upgrade does to replicas that an autoscaler has set: helm writes those of the chart.
+fn autoscaled_notes(service: &ServiceName, live: &Live) -> impl Iterator<Item = String> {
+    live.autoscaled.iter().map(move |(id, (there, planned))| {
+        format!(
+            "{id} of service `{service}` has {there} replicas of its autoscaler, and helm sets the {planned} of its chart until \
+             the autoscaler sets them again: leave `replicas` out of the chart of what is scaled"
+        )
+    })
 }
 
 /// What the release of a service writes, and what it takes away.

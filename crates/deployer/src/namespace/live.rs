@@ -7,6 +7,7 @@ use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
 use super::at_once::at_once;
+use super::autoscalers::Autoscaled;
 use super::rendering::Rendering;
 use crate::apply::LAST_APPLIED;
 use crate::error::DeployError;
@@ -25,6 +26,9 @@ pub(crate) struct Live {
     /// Every object as a write would leave it, and as it is.
     pub(crate) objects: BTreeMap<ObjectId, (Object, Option<Object>)>,
     pub(crate) problems: Vec<DeployProblem>,
+    /// Replicas that an autoscaler has set, and those of the chart: no difference, and what an upgrade sets.
+    pub(crate) autoscaled: BTreeMap<ObjectId, (i64, i64)>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Whether an object is there.
@@ -61,15 +65,7 @@ pub(crate) async fn compare(
         let Some(live) = found.get_mut(&service) else { continue };
         match answer? {
             Answer::Taken(taken) => {
-                let (after, before) = *taken;
-                match &before {
-                    None => drop(live.differing.insert(id.clone(), Presence::Missing)),
-                    Some(before) if content(before) != content(&after) => {
-                        live.differing.insert(id.clone(), Presence::Other);
-                    }
-                    Some(_) => {}
-                }
-                live.objects.insert(id, (after, before));
+                live.objects.insert(id, *taken);
             }
             Answer::Refused(error) => {
                 let reason = error.kind().to_string();
@@ -84,7 +80,71 @@ pub(crate) async fn compare(
             }
         }
     }
+    leave_to_autoscalers(connection, namespace, services, &mut found).await?;
+    found.values_mut().for_each(Live::find_differing);
     Ok(found)
+}
+
+impl Live {
+    fn find_differing(&mut self) {
+        for (id, (after, before)) in &self.objects {
+            match before {
+                None => drop(self.differing.insert(id.clone(), Presence::Missing)),
+                Some(before) if content(before) != content(after) => {
+                    self.differing.insert(id.clone(), Presence::Other);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Takes the replicas that are there where an autoscaler sets them.
+    fn leave_replicas(&mut self, scaled: &Autoscaled) -> Result<(), DeployError> {
+        for (id, (after, before)) in &mut self.objects {
+            let Some(before) = before.as_ref().filter(|before| scaled.has(before)) else { continue };
+            let Some((there, planned)) = other_replicas(after, before) else { continue };
+            self.autoscaled.insert(id.clone(), (there, planned));
+            let mut value = after.value().clone();
+            if let Some(replicas) = value.pointer_mut(REPLICAS) {
+                *replicas = there.into();
+            }
+            *after = Object::new(value)?;
+        }
+        Ok(())
+    }
+}
+
+const REPLICAS: &str = "/spec/replicas";
+
+/// The replicas that are there, and those that a write would set in their place.
+fn other_replicas(after: &Object, before: &Object) -> Option<(i64, i64)> {
+    let (there, planned) = (before.integer(REPLICAS)?, after.integer(REPLICAS)?);
+    (there != planned).then_some((there, planned))
+}
+
+/// Autoscalers are asked about only where replicas differ.
+async fn leave_to_autoscalers(
+    connection: &Connection,
+    namespace: &str,
+    services: &[(ServiceName, &Rendering)],
+    found: &mut BTreeMap<ServiceName, Live>,
+) -> Result<(), DeployError> {
+    let namespaces = found.values().flat_map(|live| live.objects.values()).filter_map(|(after, before)| {
+        other_replicas(after, before.as_ref()?)?;
+        after.key().namespace.clone()
+    });
+    let namespaces: BTreeSet<String> = namespaces.collect();
+    if namespaces.is_empty() {
+        return Ok(());
+    }
+    let planned = services.iter().flat_map(|(_, rendering)| rendering.objects.values());
+    let planned: Vec<Object> =
+        planned.map(|object| placed(namespace, object.clone())).collect::<Result<_, DeployError>>()?;
+    let (scaled, notes) = Autoscaled::read(connection, planned.iter(), namespaces).await?;
+    if let Some(first) = found.values_mut().next() {
+        first.notes = notes;
+    }
+    found.values_mut().try_for_each(|live| live.leave_replicas(&scaled))
 }
 
 /// What objects name and neither the cluster nor the batch has.
@@ -188,7 +248,41 @@ pub(crate) async fn unserved_kinds(
 
 #[cfg(test)]
 mod tests {
-    use super::is_immutable;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn replicas_of_an_autoscaler_are_no_difference_and_others_are() {
+        let deployment = |name: &str, replicas: i64| {
+            Object::new(json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "namespace": "shop" },
+                "spec": { "replicas": replicas, "paused": false },
+            }))
+            .unwrap()
+        };
+        let id = |object: &Object| ObjectId::of(object.value().as_object().unwrap()).unwrap();
+        let mut scaled = Autoscaled::default();
+        let autoscaler = json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "x", "namespace": "shop" },
+            "spec": { "scaleTargetRef": { "kind": "Deployment", "name": "scaled" } },
+        });
+        scaled.add(&Object::new(autoscaler).unwrap());
+        let differing = |name: &str, there: i64, paused: bool| {
+            let mut live = Live::default();
+            let mut before = deployment(name, there).value().clone();
+            before["spec"]["paused"] = paused.into();
+            let after = deployment(name, 1);
+            live.objects.insert(id(&after), (after, Some(Object::new(before).unwrap())));
+            live.leave_replicas(&scaled).unwrap();
+            live.find_differing();
+            (live.differing.len(), live.autoscaled.into_values().next())
+        };
+        assert_eq!(differing("scaled", 3, false), (0, Some((3, 1))));
+        assert_eq!(differing("scaled", 3, true), (1, Some((3, 1))));
+        assert_eq!(differing("scaled", 1, false), (0, None));
+        assert_eq!(differing("other", 3, false), (1, None));
+    }
 
     /// As API servers of version 1.35 say it.
     #[test]
