@@ -1,8 +1,11 @@
 //! The order in which services are changed, in runs that fail and are run again.
 
-use test_support::Cluster;
+use std::time::Duration;
+
+use test_support::{Cluster, Finished};
 
 use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE};
+use crate::shop::wait_until;
 
 const WEB: &str = "services/shop-web";
 
@@ -54,6 +57,46 @@ fn a_pause_that_ends_after_the_deadline_is_refused_before_anything_is_written() 
     let refused = staging.ends("run staging --deadline 60s", 21);
     assert!(refused.stderr().contains("the pauses between waves would take 3600 s"), "{}", refused.text());
     assert_eq!(staging.kubectl(&["get", "deployments", "--output=name"]), "");
+}
+
+/// The pause fits at the beginning: then the wave before it takes long, or the run is stopped in it.
+#[test]
+fn nothing_is_written_behind_a_pause_that_the_deadline_does_not_leave() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target =
+        "target: { kind: apply, source: \"{path}/parts\" }\n  waves: [{ match: \"**\", pause: 14s }, shop-web]";
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE, WEB], target) else { return };
+    let commit = |path: &str, version: u32, manifest: &Deployment| {
+        staging.commit_files(path, version, SERVES, &[("parts/app.yaml", manifest.yaml())]);
+    };
+    let ends = |ended: &Finished, told: &[&str]| {
+        for told in told.iter().copied().chain(["changed: shop-cart; not touched: shop-web"]) {
+            assert!(ended.stderr().contains(told), "`{told}` is not in:\n{}", ended.text());
+        }
+        assert_eq!(staging.kubectl(&["get", "deployments", "--output=name"]).trim(), "deployment.apps/shop-cart");
+    };
+    let cart = Deployment::plain("shop-cart");
+    commit(WEB, 2, &Deployment::plain("shop-web"));
+    commit(SERVICE, 2, &cart.clone().spec("minReadySeconds: 17"));
+    staging.shop.merge_dev();
+    // The deadline leaves 30 seconds for the deployment, so that there is time to report.
+    let slow = staging.ends("run staging --deadline 40s", 21);
+    ends(&slow, &["the pause before the next wave would take 14 s, and the deadline leaves "]);
+
+    let image = || {
+        staging.kubectl(&["get", "deployment/shop-cart", "--output=jsonpath={.spec.template.spec.containers[0].image}"])
+    };
+    let before = image();
+    commit(SERVICE, 3, &cart);
+    staging.shop.merge_dev();
+    let run = staging.command(&[], "run staging --deadline 40s").start();
+    wait_until("the new version", || image() != before);
+    staging.kubectl(&["rollout", "status", "deployment/shop-cart"]);
+    std::thread::sleep(Duration::from_secs(2));
+    run.stop();
+    std::thread::sleep(Duration::from_secs(30));
+    run.resume();
+    ends(&run.wait().expect_code(21), &["the deadline passed in the pause before the next wave"]);
 }
 
 #[test]

@@ -79,16 +79,23 @@ impl EnvironmentNamespace {
         }
     }
 
-    /// Gives a wave time before the next one, which is not written where the deadline leaves less.
+    /// Gives a wave time before the next one, which is not written where the deadline leaves less, or has passed in between.
     pub(crate) async fn pause(&self, pause: Duration) -> Result<(), DeployError> {
-        self.has_time_for("the pause before the next wave", pause)?;
-        tokio::select! {
-            () = tokio::time::sleep(pause) => Ok(()),
-            () = requested(&self.interrupt) => {
-                let reason = self.stopped("the pause between two waves was interrupted");
-                Err(DeployError::NotDeployed { subject: self.subject(), reason, dossier: None })
-            }
+        if pause.is_zero() {
+            return Ok(());
         }
+        self.has_time_for("the pause before the next wave", pause)?;
+        let reason = tokio::select! {
+            () = tokio::time::sleep(pause) => {
+                // A process that was stopped sleeps longer.
+                if Instant::now() < self.deadline {
+                    return Ok(());
+                }
+                "the deadline passed in the pause before the next wave".to_owned()
+            }
+            () = requested(&self.interrupt) => self.stopped("the pause between two waves was interrupted"),
+        };
+        Err(DeployError::NotDeployed { subject: self.subject(), reason, dossier: None })
     }
 
     /// Refuses waves whose pauses alone end after the deadline; the last one is followed by none.
