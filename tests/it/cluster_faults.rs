@@ -305,6 +305,23 @@ fn b23_a_job_that_prints_nothing_is_no_silence() {
 }
 
 #[test]
+fn b23_the_time_that_a_workload_asks_for_is_no_silence() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    let keys = "    tolerance: { silence: 4s }";
+    let namespace = cluster.namespace("shop-staging");
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], SOURCE, keys) else {
+        return;
+    };
+    let app = Deployment::plain("cart").spec("minReadySeconds: 12");
+    staging.shop.service("shop-cart").write("fault/app.yaml", app.yaml().replace("IMAGE", &staging.image()));
+    staging.merge(2, SERVES);
+    staging.ends("run staging", 0);
+}
+
+#[test]
 fn b23_b25_a_pod_that_no_node_takes_ends_the_wait() {
     let Some(scheduling) = outcome("scheduling") else { return };
     scheduling.tells(&["scheduling: Pod/", "node(s) didn't match", "compare requests, node selectors"]);

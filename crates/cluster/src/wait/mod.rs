@@ -166,11 +166,12 @@ impl Connection {
             };
             let now = start.elapsed();
             store.judge(now, &options.rules, secrets, events);
-            let is_silent = silence.exceeds(options.rules.tolerance.silence, now);
+            let limit = options.rules.tolerance.silence.map(|limit| limit.saturating_add(store.wanted_quiet()));
+            let is_silent = silence.exceeds(limit, now);
             if store.take_news() || is_disturbed || is_silent && !store.silence_counts() {
                 silence.broken(now);
             }
-            let end = end.or_else(|| silence.exceeds(options.rules.tolerance.silence, now).then_some(WaitEnd::Silent));
+            let end = end.or_else(|| silence.exceeds(limit, now).then_some(WaitEnd::Silent));
             let is_explained =
                 |end: &WaitEnd| *end != WaitEnd::Failed || store.has_seen_all() || start.elapsed() >= FIRST_LOOK;
             if let Some(end) = store.end(options.let_others_finish).filter(is_explained).or(end) {

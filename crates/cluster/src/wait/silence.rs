@@ -52,6 +52,19 @@ pub(super) fn is_at_work(pod: &Object, is_of_job: bool) -> bool {
         || is_of_job && pod.list("/status/containerStatuses").iter().any(runs)
 }
 
+/// The longest quiet that an object asks for itself: the time that its pods have to be ready before they count, and the delay
+/// before the first probe of a container that decides whether it is ready.
+pub(super) fn wanted_quiet(object: &Object) -> Duration {
+    let seconds = |value: Option<&Value>| value.and_then(Value::as_u64).map_or(Duration::ZERO, Duration::from_secs);
+    let pod = if object.key().kind.is("", "Pod") { "/spec" } else { "/spec/template/spec" };
+    let containers = ["initContainers", "containers"].iter().flat_map(|list| object.list(&format!("{pod}/{list}")));
+    let delays = containers.flat_map(|container| {
+        ["startupProbe", "readinessProbe"]
+            .map(|probe| seconds(container.pointer(&format!("/{probe}/initialDelaySeconds"))))
+    });
+    delays.chain([seconds(object.at("/spec/minReadySeconds"))]).max().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -106,6 +119,30 @@ mod tests {
         });
         ending["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         assert!(is_news(Some(&before), &object(ending)));
+    }
+
+    #[test]
+    fn b23_the_quiet_that_an_object_asks_for_is_known() {
+        let workload = |spec: Value| {
+            let metadata = json!({ "name": "cart", "namespace": "shop", "uid": "u" });
+            object(json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec }))
+        };
+        let probed = |probe: &str, delay: u64| json!([{ "name": "app", probe: { "initialDelaySeconds": delay } }]);
+        let of_template = |containers: &Value| {
+            workload(json!({ "minReadySeconds": 10, "template": { "spec": { "containers": containers } } }))
+        };
+        for (object, quiet) in [
+            (workload(json!({})), 0),
+            (workload(json!({ "minReadySeconds": 10 })), 10),
+            (of_template(&probed("readinessProbe", 30)), 30),
+            (of_template(&probed("startupProbe", 5)), 10),
+            // One that fails ends the container, and nothing waits for it.
+            (of_template(&probed("livenessProbe", 300)), 10),
+            (pod(&json!({}), &probed("startupProbe", 60)), 60),
+            (workload(json!({ "minReadySeconds": "x", "template": { "spec": { "containers": "x" } } })), 0),
+        ] {
+            assert_eq!(wanted_quiet(&object), seconds(quiet), "{object:?}");
+        }
     }
 
     #[test]

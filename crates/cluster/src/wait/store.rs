@@ -274,6 +274,13 @@ impl Store {
         self.unseen.is_empty() && self.has_seen_all() && !self.objects.values().any(is_at_work)
     }
 
+    /// The longest quiet that what is waited for asks for itself.
+    pub(super) fn wanted_quiet(&self) -> Duration {
+        let waiting = self.entries.iter().filter(|(_, entry)| !matches!(entry.verdict, Verdict::Ready { .. }));
+        let objects = waiting.filter_map(|(key, _)| self.objects.get(self.keys.get(key)?));
+        objects.map(|stored| silence::wanted_quiet(&stored.object)).max().unwrap_or_default()
+    }
+
     /// Whether it is awaited, or belongs to something that is.
     fn is_ours(&self, object: &Object) -> bool {
         let mut next = Some(object);
