@@ -44,7 +44,7 @@ pub use forward::{Forwarded, ServiceEndpoint};
 pub use kubeconfig::{Kubeconfig, Risk};
 pub use lease::{
     HeldLease, LEASE_DURATION, LEASE_PROOF, LEASE_RENEWAL, LeaseAnswer, LeaseCheck, LeaseHolder, LeaseKeeper,
-    LeasePlace, LeaseRequest, LeaseState,
+    LeaseLoss, LeasePlace, LeaseRequest, LeaseState,
 };
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tower::BoxError;
 
 use crate::error::{ClusterError, ClusterErrorKind, FieldConflict};
-use crate::lease::{LeaseKeeper, LeaseState};
+use crate::lease::{LeaseKeeper, LeaseLoss, LeaseState};
 use crate::object::Object;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -169,9 +169,10 @@ impl Transport {
             if let Some(lease) = self.lease.as_ref().filter(|_| call.writes()) {
                 let state = match lease.upgrade() {
                     Some(lease) => lease.proved().await?,
-                    None => LeaseState::Lost("it was given back".to_owned()),
+                    None => LeaseState::Lost(LeaseLoss::Ended),
                 };
-                if let LeaseState::Lost(reason) = state {
+                if let LeaseState::Lost(loss) = state {
+                    let reason = loss.to_string();
                     return Err(ClusterError::new(subject, ClusterErrorKind::LeaseLost { reason }));
                 }
             }

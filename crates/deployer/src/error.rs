@@ -19,8 +19,14 @@ pub enum DeployError {
         subject: String,
         /// Where the plan expects it; none where it does not exist yet.
         expected: Option<String>,
-        /// Where it was found, where that is known.
+        /// Where it was found; none where it is gone.
         actual: Option<String>,
+    },
+    /// Another run or program wrote it after it was read: plan again.
+    #[error("{subject} was written meanwhile, by another run or program")]
+    Written {
+        /// The part.
+        subject: String,
     },
     /// A server does not permit the change.
     #[error("{subject} refused the change: {reason}")]
@@ -137,6 +143,7 @@ impl DeployError {
             Self::NotDeployed { dossier, .. } => dossier.as_deref(),
             Self::Problems(_)
             | Self::Moved { .. }
+            | Self::Written { .. }
             | Self::Refused { .. }
             | Self::Unusable { .. }
             | Self::Program { .. }
@@ -168,7 +175,7 @@ impl DeployError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Problems(problems) => problems.class(),
-            Self::Moved { .. } => ErrorClass::Temporary,
+            Self::Moved { .. } | Self::Written { .. } => ErrorClass::Temporary,
             Self::Cluster(error) => error.class(),
             Self::ConfigurationGone { .. } => ErrorClass::NotFound,
             Self::Refused { .. } => ErrorClass::Denied,

@@ -1,7 +1,7 @@
 //! What to do about a failure of a library below, by its cause. A cause without an entry has no hint: a wrong one is worse
 //! than none.
 
-use cluster::{FailureClass, LeaseState};
+use cluster::{FailureClass, LeaseLoss, LeasePlace, LeaseState};
 use deployer::{DeployError, ProblemKind};
 use forge::ForgeErrorKind;
 use git::{GitError, GitErrorKind};
@@ -55,6 +55,7 @@ pub(crate) fn of_remote(class: ErrorClass) -> Option<String> {
 pub(crate) fn of_target(error: &DeployError) -> Option<String> {
     match error {
         DeployError::Moved { .. } => Some("another run wrote it meanwhile: run the same command again".to_owned()),
+        DeployError::Written { .. } => Some("run the same command again".to_owned()),
         DeployError::Refused { .. } => {
             Some("the user who deploys must be allowed to push there: a bot, where the branch is reserved".to_owned())
         }
@@ -143,9 +144,21 @@ pub(crate) fn of_lease(lease: &LeaseState, environment: &EnvironmentName) -> Opt
             "the rollback decides what runs: `orchestrator status {environment}` shows its hold, and after `orchestrator unhold \
              {environment}` the same command goes on from here"
         )),
-        LeaseState::Lost(_) => Some(format!(
-            "once the API server answers, and no other run works on `{environment}`, the same command goes on from here"
-        )),
+        LeaseState::Lost(loss) => Some(match loss {
+            LeaseLoss::Taken => {
+                format!("once no other run works on `{environment}`, the same command goes on from here")
+            }
+            LeaseLoss::Deleted | LeaseLoss::Edited => {
+                let name = LeasePlace { namespace: String::new(), environment: environment.to_string() }.key().name;
+                format!(
+                    "only runs write the Lease `{name}`: find what else does (its `managedFields`, the audit log of the API \
+                     server); the same command goes on from here"
+                )
+            }
+            LeaseLoss::NotRenewed | LeaseLoss::Refused(_) | LeaseLoss::Ended => format!(
+                "once the API server answers, and no other run works on `{environment}`, the same command goes on from here"
+            ),
+        }),
     }
 }
 
@@ -408,7 +421,15 @@ mod tests {
         let shop = EnvironmentName::try_from("shop").expect("it is a name");
         let hint = |lease: LeaseState| of_lease(&lease, &shop);
         assert_eq!(hint(LeaseState::Held), None);
-        assert!(hint(LeaseState::Lost("x".to_owned())).unwrap().contains("once the API server answers"));
+        for (loss, words) in [
+            (LeaseLoss::NotRenewed, "once the API server answers"),
+            (LeaseLoss::Taken, "once no other run works on `shop`"),
+            (LeaseLoss::Deleted, "only runs write the Lease `orchestrator-shop`"),
+            (LeaseLoss::Edited, "only runs write the Lease `orchestrator-shop`"),
+        ] {
+            let said = hint(LeaseState::Lost(loss)).unwrap();
+            assert!(said.starts_with(words), "{said}");
+        }
         assert!(hint(LeaseState::YieldTo("x".to_owned())).unwrap().contains("`orchestrator unhold shop`"));
     }
 
@@ -436,6 +457,7 @@ mod tests {
             |class| DeployError::Failed { subject: subject(), action: "push".to_owned(), class, source: "x".into() };
         for (error, words) in [
             (DeployError::Moved { subject: subject(), expected: None, actual: None }, "another run wrote it"),
+            (DeployError::Written { subject: subject() }, "the same command again"),
             (DeployError::Refused { subject: subject(), reason: "no".to_owned() }, "must be allowed to push"),
             (DeployError::Unusable { subject: subject(), reason: "no".to_owned() }, ""),
             (DeployError::Program { program: "helm".to_owned(), reason: "no".to_owned() }, "install helm"),

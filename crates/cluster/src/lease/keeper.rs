@@ -9,15 +9,12 @@ use tokio::time::Instant;
 
 use super::proof::{Asked, Knowledge, Moment};
 use crate::error::ClusterError;
-use crate::lease::{HeldLease, LEASE_RENEWAL, LeaseCheck};
+use crate::lease::{HeldLease, LEASE_RENEWAL, LeaseCheck, LeaseLoss};
 
 /// How often the keeper looks whether a rollback asks for the Lease.
 const LOOK: Duration = Duration::from_secs(5);
 /// After so long without a renewal its holder counts it as lost: 10 s before others may take it.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(50);
-
-const TAKEN: &str = "another run has taken the lease";
-const NOT_RENEWED: &str = "the lease could not be renewed in time";
 
 /// Whether the run may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +24,7 @@ pub enum LeaseState {
     /// It is held, and a rollback asks for it: end what runs, and release it.
     YieldTo(String),
     /// It is lost, or could not be renewed in time: no more writes, and end every child before [`LEASE_DURATION`](crate::LEASE_DURATION) is over.
-    Lost(String),
+    Lost(LeaseLoss),
 }
 
 /// Renews a Lease in the background until it is released or dropped.
@@ -67,15 +64,15 @@ impl LeaseKeeper {
     /// asked before each write. It is asked again where the newest answer is older, as after the process was stopped.
     pub async fn prove(&self) -> Result<LeaseState, ClusterError> {
         let _turn = self.knowledge.asking.lock().await;
-        let lost = |reason: &str| {
-            self.knowledge.set(LeaseState::Lost(reason.to_owned()));
+        let lost = |loss: LeaseLoss| {
+            self.knowledge.set(LeaseState::Lost(loss));
             Ok(self.state())
         };
         if matches!(self.state(), LeaseState::Lost(_)) {
             return Ok(self.state());
         }
         if self.knowledge.is_overdue() {
-            return lost(NOT_RENEWED);
+            return lost(LeaseLoss::NotRenewed);
         }
         if self.knowledge.is_fresh() {
             return Ok(self.state());
@@ -84,7 +81,7 @@ impl LeaseKeeper {
         match self.taken.check().await? {
             LeaseCheck::Ours => {}
             LeaseCheck::YieldTo(to) => self.knowledge.set(LeaseState::YieldTo(to)),
-            LeaseCheck::Lost => return lost(TAKEN),
+            LeaseCheck::Lost(loss) => return lost(loss),
         }
         self.knowledge.prove(sent, Asked::Look);
         Ok(self.state())
@@ -95,9 +92,12 @@ impl LeaseKeeper {
         Box::pin(self.prove())
     }
 
-    /// Asks the live Lease whether another run has it: what is [known](Self::state) may be some seconds old.
-    pub async fn is_taken(&self) -> Result<bool, ClusterError> {
-        Ok(self.taken.check().await? == LeaseCheck::Lost)
+    /// Asks the live Lease whether it is lost: what is [known](Self::state) may be some seconds old.
+    pub async fn loss(&self) -> Result<Option<LeaseLoss>, ClusterError> {
+        Ok(match self.taken.check().await? {
+            LeaseCheck::Ours | LeaseCheck::YieldTo(_) => None,
+            LeaseCheck::Lost(loss) => Some(loss),
+        })
     }
 
     /// Waits until the run may not go on.
@@ -106,7 +106,7 @@ impl LeaseKeeper {
         match state.wait_for(|state| *state != LeaseState::Held).await {
             Ok(state) => state.clone(),
             // The task ends first only where its runtime is shut down.
-            Err(_) => LeaseState::Lost("the renewals have ended".to_owned()),
+            Err(_) => LeaseState::Lost(LeaseLoss::Ended),
         }
     }
 
@@ -150,10 +150,10 @@ async fn keep(
         let state = match answer {
             Ok(Ok(LeaseCheck::Ours)) => LeaseState::Held,
             Ok(Ok(LeaseCheck::YieldTo(to))) => LeaseState::YieldTo(to),
-            Ok(Ok(LeaseCheck::Lost)) => LeaseState::Lost(TAKEN.to_owned()),
+            Ok(Ok(LeaseCheck::Lost(loss))) => LeaseState::Lost(loss),
             Ok(Err(error)) if HeldLease::can_try_again(&error) && Instant::now() < deadline => continue,
-            Ok(Err(error)) => LeaseState::Lost(error.to_string()),
-            Err(_) => LeaseState::Lost(NOT_RENEWED.to_owned()),
+            Ok(Err(error)) => LeaseState::Lost(LeaseLoss::Refused(error.to_string())),
+            Err(_) => LeaseState::Lost(LeaseLoss::NotRenewed),
         };
         if !matches!(state, LeaseState::Lost(_)) {
             knowledge.prove(sent, if is_due { Asked::Renewal } else { Asked::Look });

@@ -7,6 +7,7 @@ mod keeper;
 mod proof;
 mod record;
 
+use std::fmt;
 use std::time::Duration;
 
 use lock_model::Timestamp;
@@ -99,8 +100,38 @@ pub enum LeaseCheck {
     Ours,
     /// It is ours, and a rollback asks for it.
     YieldTo(String),
-    /// Another holder has it, or it is gone.
-    Lost,
+    /// It is no longer ours.
+    Lost(LeaseLoss),
+}
+
+/// Why a Lease is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeaseLoss {
+    /// Another run has taken it, with a larger number.
+    Taken,
+    /// Its object was deleted.
+    Deleted,
+    /// Its object says something that no run writes.
+    Edited,
+    /// No renewal came through in time.
+    NotRenewed,
+    /// The API server refused a renewal, in its words.
+    Refused(String),
+    /// Its holder has ended.
+    Ended,
+}
+
+impl fmt::Display for LeaseLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Taken => "another run has taken the lease",
+            Self::Deleted => "its Lease object was deleted",
+            Self::Edited => "its Lease object was changed, by no run",
+            Self::NotRenewed => "the lease could not be renewed in time",
+            Self::Refused(words) => words,
+            Self::Ended => "its holder has ended",
+        })
+    }
 }
 
 impl Connection {
@@ -219,6 +250,16 @@ fn counts(number: u64, used: u64) -> bool {
     number.saturating_sub(used) <= 1 << 30
 }
 
+/// Why a Lease with this record is not that of the holder of a number: each run that takes it has a larger one.
+fn loss(number: u64, nonce: &str, record: &Record) -> Option<LeaseLoss> {
+    let is_ours = record.holder.as_ref().is_some_and(|held| held.nonce == nonce);
+    match (is_ours, record.number == number) {
+        (true, true) => None,
+        (false, false) if record.number > number && counts(record.number, number) => Some(LeaseLoss::Taken),
+        (true | false, _) => Some(LeaseLoss::Edited),
+    }
+}
+
 impl HeldLease {
     /// The fencing number: larger than that of every holder before.
     pub fn number(&self) -> u64 {
@@ -232,24 +273,26 @@ impl HeldLease {
 
     /// Reads the live Lease: to be asked before each write.
     pub async fn check(&self) -> Result<LeaseCheck, ClusterError> {
-        Ok(self.read().await?.map_or(LeaseCheck::Lost, |(_, check)| check))
+        Ok(self.read().await?.map_or_else(LeaseCheck::Lost, |(_, check)| check))
     }
 
-    async fn read(&self) -> Result<Option<(Object, LeaseCheck)>, ClusterError> {
-        let Some(live) = self.connection.find(&self.place.key()).await? else { return Ok(None) };
+    async fn read(&self) -> Result<Result<(Object, LeaseCheck), LeaseLoss>, ClusterError> {
+        let Some(live) = self.connection.find(&self.place.key()).await? else { return Ok(Err(LeaseLoss::Deleted)) };
         let record = Record::of(&live);
-        let is_ours = record.number == self.number && record.holder.is_some_and(|held| held.nonce == self.holder.nonce);
-        Ok(is_ours.then(|| {
-            let check = record.yield_to.map_or(LeaseCheck::Ours, LeaseCheck::YieldTo);
-            (live, check)
-        }))
+        Ok(match loss(self.number, &self.holder.nonce, &record) {
+            Some(loss) => Err(loss),
+            None => Ok((live, record.yield_to.map_or(LeaseCheck::Ours, LeaseCheck::YieldTo))),
+        })
     }
 
     /// Renews it, unless it was lost.
     pub async fn renew(&mut self, now: Timestamp) -> Result<LeaseCheck, ClusterError> {
         let sent = Instant::now();
         loop {
-            let Some((live, check)) = self.read().await? else { return Ok(LeaseCheck::Lost) };
+            let (live, check) = match self.read().await? {
+                Ok(found) => found,
+                Err(loss) => return Ok(LeaseCheck::Lost(loss)),
+            };
             match self.connection.replace(&Record::renewed(&live, now)?).await {
                 Ok(_) => {
                     self.renewed = sent;
@@ -265,7 +308,7 @@ impl HeldLease {
     /// Gives it back; the number stays, so that the next holder has a larger one.
     pub async fn release(self) -> Result<(), ClusterError> {
         loop {
-            let Some((live, _)) = self.read().await? else { return Ok(()) };
+            let Ok((live, _)) = self.read().await? else { return Ok(()) };
             match self.connection.replace(&Record::released(&live)?).await {
                 Ok(_) => return Ok(()),
                 Err(error) if matches!(error.kind(), ClusterErrorKind::Conflict { .. }) => {}
@@ -282,7 +325,37 @@ impl HeldLease {
 
 #[cfg(test)]
 mod tests {
-    use super::{counts, next_number};
+    use super::*;
+
+    #[test]
+    fn f8_a_lease_that_another_run_took_is_told_from_one_that_was_written_by_hand() {
+        let record = |nonce: Option<&str>, number: u64| Record {
+            holder: nonce.map(|nonce| LeaseHolder {
+                repository: "shop".to_owned(),
+                run: "7".to_owned(),
+                attempt: 1,
+                nonce: nonce.to_owned(),
+                link: None,
+            }),
+            number,
+            duration: LEASE_DURATION,
+            renewal: String::new(),
+            yield_to: None,
+        };
+        for (nonce, number, expected) in [
+            (Some("a"), 4, None),
+            (Some("b"), 5, Some(LeaseLoss::Taken)),
+            // The run that took it has given it back.
+            (None, 5, Some(LeaseLoss::Taken)),
+            (Some("b"), 4, Some(LeaseLoss::Edited)),
+            (Some("b"), 3, Some(LeaseLoss::Edited)),
+            (None, 4, Some(LeaseLoss::Edited)),
+            (Some("a"), 5, Some(LeaseLoss::Edited)),
+            (Some("b"), 1 << 40, Some(LeaseLoss::Edited)),
+        ] {
+            assert_eq!(loss(4, "a", &record(nonce, number)), expected, "{nonce:?} {number}");
+        }
+    }
 
     #[test]
     fn f6_each_number_is_above_those_before_and_one_that_was_written_by_hand_counts_for_nothing() {

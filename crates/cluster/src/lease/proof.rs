@@ -121,6 +121,7 @@ impl Knowledge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lease::LeaseLoss;
 
     #[test]
     fn f6_a_write_rests_on_a_young_answer_and_a_renewal_that_still_holds() {
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn f8_a_lease_that_was_lost_stays_lost() {
         let knowledge = Knowledge::new(Moment::now());
-        knowledge.set(LeaseState::Lost("another run has it".to_owned()));
+        knowledge.set(LeaseState::Lost(LeaseLoss::Taken));
         knowledge.set(LeaseState::Held);
         assert!(matches!(knowledge.state(), LeaseState::Lost(_)));
     }

@@ -10,9 +10,9 @@ use cluster::lock_model::Timestamp;
 use cluster::ready::{Rules, Tolerance};
 use cluster::{
     Access, ApplyMode, Awaited, ClusterErrorKind, Connection, Deleted, DeployedRelease, FailureClass, FieldConflict,
-    HeldLease, Kind, Kubeconfig, LEASE_PROOF, LeaseAnswer, LeaseCheck, LeaseHolder, LeasePlace, LeaseRequest,
-    LeaseState, LogTail, NamespaceOwner, Object, ObjectKey, Patience, Propagation, Selection, StateKey, Verdict,
-    WaitEnd, WaitEvent, WaitOptions, WaitOutcome,
+    HeldLease, Kind, Kubeconfig, LEASE_PROOF, LeaseAnswer, LeaseCheck, LeaseHolder, LeaseLoss, LeasePlace,
+    LeaseRequest, LeaseState, LogTail, NamespaceOwner, Object, ObjectKey, Patience, Propagation, Selection, StateKey,
+    Verdict, WaitEnd, WaitEvent, WaitOptions, WaitOutcome,
 };
 use serde_json::{Value, json};
 use test_support::{Cluster, Image};
@@ -279,8 +279,8 @@ async fn f5_one_run_holds_the_lease_and_each_holder_has_a_larger_number() {
     let second = held(&connection, &place, "b", &plain).await;
     assert_eq!(second.number(), 6);
     assert_eq!(second.check().await.unwrap(), LeaseCheck::Ours);
-    assert_eq!(first.check().await.unwrap(), LeaseCheck::Lost);
-    assert_eq!(first.renew(now()).await.unwrap(), LeaseCheck::Lost);
+    assert_eq!(first.check().await.unwrap(), LeaseCheck::Lost(LeaseLoss::Taken));
+    assert_eq!(first.renew(now()).await.unwrap(), LeaseCheck::Lost(LeaseLoss::Taken));
     first.release().await.unwrap();
     assert_eq!(connection.lease_holder(&place).await.unwrap().unwrap().nonce, "b");
 
@@ -339,14 +339,20 @@ async fn f6_what_is_written_rests_on_a_young_answer() {
     assert_eq!(keeper.prove().await.unwrap(), LeaseState::Held);
     let taken = held(&connection, &place, "b", &LeaseRequest { ended: Some("a".to_owned()), ..plain.clone() }).await;
     tokio::time::sleep(LEASE_PROOF).await;
-    let lost = LeaseState::Lost("another run has taken the lease".to_owned());
+    let lost = LeaseState::Lost(LeaseLoss::Taken);
     assert_eq!(keeper.prove().await.unwrap(), lost);
     assert_eq!(keeper.ended().await, lost);
 
-    // Deleted, it is lost as well, also where the next one has it again; the number goes on above the recorded ones.
-    let keeper = taken.keep(Arc::new(now));
+    // Written by hand, and deleted, it is lost as well, also where the next one has it again; the number goes on above the
+    // recorded ones.
     let live = connection.get(&place.key()).await.unwrap();
+    let mut edited = live.value().clone();
+    edited["spec"]["holderIdentity"] = json!("by hand");
+    connection.replace(&Object::new(edited).unwrap()).await.unwrap();
+    assert_eq!(taken.check().await.unwrap(), LeaseCheck::Lost(LeaseLoss::Edited));
     connection.delete(&place.key(), live.uid().unwrap(), Propagation::Background).await.unwrap();
+    assert_eq!(taken.check().await.unwrap(), LeaseCheck::Lost(LeaseLoss::Deleted));
+    let keeper = taken.keep(Arc::new(now));
     let next = held(&connection, &place, "c", &LeaseRequest { above: keeper.number(), ..plain }).await;
     assert_eq!((keeper.number(), next.number()), (2, 3));
     tokio::time::sleep(LEASE_PROOF).await;

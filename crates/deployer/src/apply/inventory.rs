@@ -130,11 +130,9 @@ impl Inventory {
             None => connection.create(&map).await,
         };
         let written = written.map_err(|error| match error.kind() {
-            ClusterErrorKind::Conflict { .. } => DeployError::Moved {
-                subject: format!("ConfigMap/{}", inventory_name(service)),
-                expected: self.stored.as_ref().and_then(Object::resource_version).map(str::to_owned),
-                actual: None,
-            },
+            ClusterErrorKind::Conflict { .. } => {
+                DeployError::Written { subject: format!("ConfigMap/{}", inventory_name(service)) }
+            }
             _ => error.into(),
         })?;
         Ok(Self { entries, damage: None, stored: Some(written) })

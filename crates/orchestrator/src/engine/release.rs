@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::{LeaseKeeper, LeaseState};
+use cluster::{LeaseKeeper, LeaseLoss, LeaseState};
 use config::{Environment, Values, Variable};
 use deployer::apply::ApplyProof;
 use deployer::helm::HelmProof;
@@ -21,21 +21,28 @@ use super::execution::expand;
 use super::step_outcome::StepOutcome;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::hints;
 use crate::labels::count;
 use crate::labels::short_id;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 use crate::unpinned_images;
 
-/// The error of a deployment that another run took the lease from before it was done: whatever it met in the cluster may be the
-/// work of that run.
-fn lease_taken(environment: &EnvironmentName, met: Option<&Error>) -> Error {
-    let message =
-        "the deployment is not complete: the lease of the environment was lost: another run has taken the lease";
+/// The error of a deployment whose lease was lost before it was done: whatever it met in the cluster may be the work of the run
+/// that took it.
+fn lease_lost(environment: &EnvironmentName, loss: LeaseLoss, met: Option<&Error>) -> Error {
+    let message = format!("the deployment is not complete: the lease of the environment was lost: {loss}");
+    let hint = if loss == LeaseLoss::Taken {
+        Some(format!("the run that took it goes on: `orchestrator history {environment}` names it"))
+    } else {
+        hints::of_lease(&LeaseState::Lost(loss), environment)
+    };
     let met = met.map(|error| Problem::new("met", error.to_string()));
-    Error::new(ErrorKind::Deploy, message)
-        .problems(met)
-        .hint(format!("the run that took it goes on: `orchestrator history {environment}` names it"))
+    let error = Error::new(ErrorKind::Deploy, message).problems(met);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 /// How many containers run what is locked.
@@ -170,13 +177,13 @@ impl Engine<'_> {
         };
         self.promoted = listed.flatten();
         self.superseded = applied.is_err() && deployable.superseding.newer().is_some();
-        let taken = match &lease {
-            Some(lease) => matches!(lease.state(), LeaseState::Held) && lease.is_taken().await.unwrap_or(false),
-            None => false,
+        let loss = match &lease {
+            Some(lease) if matches!(lease.state(), LeaseState::Held) => lease.loss().await.unwrap_or(None),
+            Some(_) | None => None,
         };
         self.give_back(lease).await;
-        if taken {
-            return Err(lease_taken(&self.environment.name, applied.err().as_ref()));
+        if let Some(loss) = loss {
+            return Err(lease_lost(&self.environment.name, loss, applied.err().as_ref()));
         }
         let detail = applied?;
         self.deployed_now = true;
