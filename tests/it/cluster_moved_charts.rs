@@ -54,6 +54,37 @@ fn t18_a_chart_that_looks_into_the_cluster_is_refused_once_it_finds_something_el
     });
 }
 
+/// helm stores all of a chart in one Secret, which the API server would refuse after the hooks have run.
+#[test]
+fn a_chart_that_helm_cannot_store_is_refused_before_anything_is_written() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    for helm in ["helm3", "helm4"] {
+        let Some(staging) = ClusterShop::new_or_skip(cluster, helm) else { return };
+        // Hexadecimal digits of which none says anything about the next.
+        let digits = (0..60_000_u64).map(|number| {
+            let mut mixed = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            format!("{:016x}", mixed ^ (mixed >> 31))
+        });
+        let large = digits.collect::<String>();
+        let service = staging.shop.service("shop-cart");
+        service.write("chart/files/one", &large);
+        service.write("chart/files/two", &large.chars().rev().collect::<String>());
+        staging.merge(2, SERVES);
+        let refused = staging.ends("run staging", 20);
+        for told in
+            ["a Secret holds 1048576; the largest files of its chart: `files/one` (960000 bytes)", "`.helmignore`"]
+        {
+            assert!(refused.text().contains(told), "{helm}: `{told}` is not in:\n{}", refused.text());
+        }
+        assert_eq!(staging.revisions(), 0, "{helm}");
+        service.write("chart/.helmignore", "files/two\n");
+        staging.merge(3, SERVES);
+        staging.ends("run staging", 0);
+    }
+}
+
 /// Its functions are all fixed; what it is told of the cluster is not.
 #[test]
 fn t18_a_chart_that_asks_for_kinds_is_refused_once_the_cluster_serves_others() {

@@ -41,6 +41,8 @@ pub enum ProblemKind {
     Chart,
     /// A schema of a chart's values that makes helm load a file or an address, or an archive that could hold one.
     ChartSchema,
+    /// A chart whose release is larger than what helm can store.
+    ChartSize,
     /// A chart that is rendered differently each time.
     Unstable,
     /// A hook of a chart with the name of an object that no hook of its release made: helm would delete it.

@@ -159,6 +159,7 @@ impl FindingKind {
             | ProblemKind::NeedsHelm
             | ProblemKind::Chart
             | ProblemKind::ChartSchema
+            | ProblemKind::ChartSize
             | ProblemKind::Unstable
             | ProblemKind::Cluster
             | ProblemKind::ImmutableField

@@ -51,6 +51,10 @@ pub(crate) fn of_remote(class: ErrorClass) -> Option<String> {
     }
 }
 
+/// What to do about a release that helm cannot store.
+const CHART_SIZE: &str = "helm stores a release with all files of its chart: leave out what no template needs, by the chart's \
+                          `.helmignore` or in another folder";
+
 /// What to do about a target that was not read or written.
 pub(crate) fn of_target(error: &DeployError) -> Option<String> {
     match error {
@@ -86,6 +90,10 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
         ),
         DeployError::Superseded { .. } => {
             Some("the newer release need not wait any longer: `orchestrator run` deploys it".to_owned())
+        }
+        // helm names the Secret of the release that the API server does not take.
+        DeployError::NotDeployed { reason, .. } if reason.contains("sh.helm.release.") && reason.contains("Too long") => {
+            Some(CHART_SIZE.to_owned())
         }
         DeployError::NotDeployed { .. } | DeployError::Problems(_) | DeployError::Unusable { .. } => None,
         _ => None,
@@ -258,6 +266,7 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
             "let the schemas of the chart and of those in its `charts/` refer to nothing but themselves: helm would load the rest \
              from the disk or network of the job and quote it in its errors"
         }
+        ProblemKind::ChartSize => CHART_SIZE,
         ProblemKind::HookOwner => {
             "give the hook another name; where nothing needs that object, delete it by hand: helm deletes what has the name of a \
              hook, whose ever it is"
@@ -390,6 +399,7 @@ mod tests {
             (ProblemKind::TestHook, "target.test-hooks"),
             (ProblemKind::Chart, "target.values"),
             (ProblemKind::ChartSchema, "refer to nothing but themselves"),
+            (ProblemKind::ChartSize, "`.helmignore`"),
             (ProblemKind::Unstable, "the time, chance"),
             (ProblemKind::HookOwner, "give the hook another name"),
             (ProblemKind::HookDeletion, "in place of a hook"),
@@ -474,6 +484,16 @@ mod tests {
                 "remove the Secret `sh.helm.release.v1.cart.v3`",
             ),
             (DeployError::NotDeployed { subject: subject(), reason: "no".to_owned(), dossier: None }, ""),
+            (
+                DeployError::NotDeployed {
+                    subject: subject(),
+                    reason: "helm does not install it: Secret \"sh.helm.release.v1.cart.v2\" is invalid: data: Too long: may not be \
+                             more than 1048576 bytes"
+                        .to_owned(),
+                    dossier: None,
+                },
+                "`.helmignore`",
+            ),
             (
                 DeployError::NotReady { subject: subject(), reason: "no".to_owned(), dossier: Box::default() },
                 "orchestrator rollback",

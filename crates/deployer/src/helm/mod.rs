@@ -20,6 +20,7 @@ mod removed;
 mod render;
 mod schema_references;
 mod settled;
+mod size;
 mod stored;
 mod target;
 mod unchanged;

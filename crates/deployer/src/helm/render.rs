@@ -14,6 +14,7 @@ use super::fixed::is_fixed;
 use super::plan::{Found, RenderedService, assemble, chart_problems};
 use super::program::{Capabilities, HelmProgram, ReleaseName};
 use super::schema_references::each_file;
+use super::size::too_large;
 use super::stored::rendering_of;
 use crate::error::DeployError;
 use crate::manifest::{self, ObjectId};
@@ -262,8 +263,15 @@ fn dry_run(
         Err(error) if is_about_the_cluster(&error) => return Err(failed(release.name, ACTION, error)),
         Err(error) => return Ok(Err(vec![refused_chart(service, ACTION, &error)])),
     };
-    let read = read_release(&output.stdout, release.namespace);
-    Ok(read.map_err(|reason| vec![DeployProblem::new(ProblemKind::Chart, reason).service(&service.name)]))
+    let problem = |kind, reason: String| vec![DeployProblem::new(kind, reason).service(&service.name)];
+    let printed = match release_of(&output.stdout) {
+        Ok(printed) => printed,
+        Err(reason) => return Ok(Err(problem(ProblemKind::Chart, reason))),
+    };
+    if let Some(reason) = too_large(&output.stdout, &printed) {
+        return Ok(Err(problem(ProblemKind::ChartSize, reason)));
+    }
+    Ok(rendering_of(&printed, release.namespace).map_err(|reason| problem(ProblemKind::Chart, reason)))
 }
 
 /// Renders with the cluster what was planned; what is wrong with it now was not when it was planned.
@@ -275,7 +283,8 @@ pub(super) fn render_again(
     const ACTION: &str = "render its chart with the cluster";
     let output = helm.dry_run(folder, release).and_then(Output::checked);
     let output = output.map_err(|error| failed(release.name, ACTION, error))?;
-    read_release(&output.stdout, release.namespace).map_err(|reason| DeployError::Failed {
+    let read = release_of(&output.stdout).and_then(|printed| rendering_of(&printed, release.namespace));
+    read.map_err(|reason| DeployError::Failed {
         subject: format!("helm release `{}`", release.name),
         action: ACTION.to_owned(),
         class: ErrorClass::Invalid,
@@ -283,9 +292,8 @@ pub(super) fn render_again(
     })
 }
 
-fn read_release(stdout: &[u8], namespace: &str) -> Result<Rendering, String> {
-    let release = serde_json::from_slice::<Map<String, Value>>(stdout);
-    rendering_of(&release.map_err(|error| format!("helm prints no JSON: {error}"))?, namespace)
+fn release_of(stdout: &[u8]) -> Result<Map<String, Value>, String> {
+    serde_json::from_slice(stdout).map_err(|error| format!("helm prints no JSON: {error}"))
 }
 
 /// Whether helm could not ask the cluster; our own client has asked it before.

@@ -12,10 +12,13 @@
 //!   stricter; where an object is there that the newest revision does not have, [helm is asked](has_others).
 //! - *Does helm reach the cluster?* One dry run in each plan says so.
 //!
+//! helm is also asked where the files of a chart are so large that it may not be able to [store](super::size) them.
+//!
 //! What helm has stored after the upgrade is compared with the plan in any case.
 
 use super::fixed::is_fixed;
 use super::render::Operation;
+use super::size::may_be_too_large;
 use super::unchanged::Source;
 use crate::namespace::{Live, Rendering};
 
@@ -28,7 +31,7 @@ pub(super) fn is_settled(source: &Source<'_>, operation: Option<Operation>) -> b
         Some(Operation::Recover) | None => false,
     };
     let has_definitions = source.files.iter().any(|(path, _)| path.split('/').any(|part| part == "crds"));
-    is_given && !has_definitions && is_fixed(source.files) && source.is_closed()
+    is_given && !has_definitions && !may_be_too_large(source.files) && is_fixed(source.files) && source.is_closed()
 }
 
 /// Whether the cluster has an object of a chart that is new to the release.

@@ -278,11 +278,16 @@ fn unpack(data: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_slice(&bytes).map_err(|error| format!("it is no JSON: {error}"))
 }
 
-fn pack(release: &Map<String, Value>) -> String {
+/// As helm gives it to the API server, whose limit is about this.
+pub(super) fn pack_once(release: &Map<String, Value>) -> String {
     let json = serde_json::to_vec(release).expect("JSON that was read can be written");
     let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     writer.write_all(&json).expect("a vector takes every byte");
-    BASE64.encode(BASE64.encode(writer.finish().expect("a vector takes every byte")))
+    BASE64.encode(writer.finish().expect("a vector takes every byte"))
+}
+
+fn pack(release: &Map<String, Value>) -> String {
+    BASE64.encode(pack_once(release))
 }
 
 #[cfg(test)]
