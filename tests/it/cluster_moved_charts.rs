@@ -70,7 +70,7 @@ fn a_chart_that_helm_cannot_store_is_refused_before_anything_is_written() {
         let large = digits.collect::<String>();
         let service = staging.shop.service("shop-cart");
         service.write("chart/files/one", &large);
-        service.write("chart/files/two", &large.chars().rev().collect::<String>());
+        service.write("chart/files/two", large.chars().rev().collect::<String>());
         staging.merge(2, SERVES);
         let refused = staging.ends("run staging", 20);
         for told in
