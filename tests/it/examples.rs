@@ -197,6 +197,11 @@ fn examples_of_single_keys_on_the_pages_are_accepted() {
                 environment(&example),
                 environment(&format!("target: {{ kind: helm, chart: \"{{path}}/chart\", {example} }}")),
                 environment(&format!("target: {{ kind: apply, source: \"{{path}}/deploy\" }}\n    {example}")),
+                // What names the objects of settings is given where there are some.
+                environment(&format!(
+                    "target: {{ kind: helm, chart: \"{{path}}/chart\", {example} }}\n    config: [{{ keys-from-env: [A] }}]\n    \
+                     secret: [{{ keys-from-env: [B] }}]"
+                )),
                 environment(&format!("requires: {{ {example} }}")),
                 lines(&top, "", &example),
             ];
