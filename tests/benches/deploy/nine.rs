@@ -117,7 +117,8 @@ impl Nine {
         let mut all = String::new();
         for service in &self.services {
             for (kind, file) in self.configuration(service) {
-                all += &format!("---\n{}", self.made(&kind, &file, namespace));
+                all += "---\n";
+                all += &self.made(&kind, &file, namespace);
             }
             let mut command = self.helm(service, "template", namespace);
             let output = command.args(["--no-hooks"]).output().unwrap();

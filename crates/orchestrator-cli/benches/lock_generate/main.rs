@@ -23,7 +23,7 @@ use test_support::bench::{self, Missing};
 use test_support::measure::{self, Mode, Quantity, Table, fastest};
 use test_support::{GitShim, RegistryRelease, Skopeo};
 
-use crate::shop::{NO_IMAGES, ONE_PLATFORM, Shop, TWO_PLATFORMS};
+use crate::shop::{Kept, NO_IMAGES, ONE_PLATFORM, Shop, TWO_PLATFORMS};
 
 fn main() {
     measure::run("orchestrator", measure);
@@ -31,7 +31,7 @@ fn main() {
 
 fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let services = mode.choose(1_000, 3);
-    let shop = Shop::new(RegistryRelease::V2, services, 0)?;
+    let shop = Shop::new(Kept::Docker(RegistryRelease::V2), services, 0)?;
     let text = shop.lock(ONE_PLATFORM, "kept");
     let lock = lock_model::Lock::parse(text.as_bytes(), "lock.yaml").unwrap();
     for digest in shop.digests() {
@@ -46,7 +46,7 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let crane =
         Quantity::Time(side_by_side(&bench::part("crane")?, &["digest", "--insecure"], &references, &shop.home()));
     let regctl = bench::part("regctl")?;
-    plain_http(&regctl, shop.registry().address(), &shop.home());
+    plain_http(&regctl, shop.registry(), &shop.home());
     let regctl = Quantity::Time(side_by_side(&regctl, &["image", "digest"], &references, &shop.home()));
     table.times("`lock generate`, 1,000 services, warm; a loop of `skopeo inspect --no-tags`", warm, skopeo, 20.0);
     table.times("`lock generate`, 1,000 services, cold; the same loop", cold, skopeo, 5.0);
@@ -78,13 +78,15 @@ fn measure(mode: Mode, table: &mut Table) -> Result<(), Missing> {
 /// What a pull request of a shop costs that has 19 submodules, 16 of them with images.
 fn real_size(mode: Mode, table: &mut Table) -> Result<(), Missing> {
     let runs = mode.choose(20, 1);
-    let shop = Shop::new(RegistryRelease::V3, 16, 3)?;
+    let shop = Shop::new(Kept::InMemory, 16, 3)?;
     let [cold, warm, crane] = sixteen_images(&shop, runs)?;
     table.times("19 submodules, 16 images, cold; `crane digest` in `xargs -P 32`", cold, crane, 1.5);
     table.times("the same, warm", warm, crane, 4.0);
-    let [cold, warm, crane] = sixteen_images(&Shop::new(RegistryRelease::V2, 16, 3)?, runs)?;
-    table.beside("the same with docker-registry 2.8, cold", cold, Some(crane));
-    table.beside("the same with docker-registry 2.8, warm", warm, Some(crane));
+    for (release, name) in [(RegistryRelease::V3, "distribution 3"), (RegistryRelease::V2, "docker-registry 2.8")] {
+        let [cold, warm, crane] = sixteen_images(&Shop::new(Kept::Docker(release), 16, 3)?, runs)?;
+        table.beside(&format!("the same with {name}, cold"), cold, Some(crane));
+        table.beside(&format!("the same with {name}, warm"), warm, Some(crane));
+    }
     let (children, time) = shop.command(runs, &["lock", "generate", "--rev", NO_IMAGES]);
     let theirs = Some(Quantity::Time(shop.by_git(runs)));
     table.at_most("19 submodules without images; `git ls-tree` and `git config`", Quantity::Time(time), theirs, ms(10));

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use registry::layout::Blob;
 use tempfile::TempDir;
 use test_support::bench::Missing;
 use test_support::measure::fastest;
-use test_support::{DockerRegistry, GitShim, Invocation, RegistryRelease, Repository, Sandbox};
+use test_support::{DockerRegistry, GitShim, Invocation, ReferrersRegistry, RegistryRelease, Repository, Sandbox};
 
 use crate::images::Image;
 
@@ -28,21 +30,56 @@ pub(crate) const NO_IMAGES: &str = "none";
 /// The shop; everything of it goes away when this is dropped.
 pub(crate) struct Shop {
     sandbox: Sandbox,
-    registry: DockerRegistry,
+    registry: Registry,
     images: Vec<Image>,
     caches: TempDir,
 }
 
+/// Which program the images are in.
+#[derive(Clone, Copy)]
+pub(crate) enum Kept {
+    /// Distribution, as most registries are.
+    Docker(RegistryRelease),
+    /// The registry of go-containerregistry, which has everything in its memory, and so adds little to what its clients do.
+    InMemory,
+}
+
+enum Registry {
+    Docker(DockerRegistry),
+    InMemory(ReferrersRegistry),
+}
+
+impl Registry {
+    fn start(kept: Kept, images: &[Image]) -> Result<Self, Missing> {
+        match kept {
+            Kept::Docker(release) => {
+                let registry = DockerRegistry::start_silent(release)?;
+                images.iter().for_each(|image| store(&registry.storage(), image));
+                Ok(Self::Docker(registry))
+            }
+            Kept::InMemory => {
+                let registry = ReferrersRegistry::start()?;
+                images.iter().for_each(|image| push(registry.address(), image));
+                Ok(Self::InMemory(registry))
+            }
+        }
+    }
+
+    fn address(&self) -> &str {
+        match self {
+            Self::Docker(registry) => registry.address(),
+            Self::InMemory(registry) => registry.address(),
+        }
+    }
+}
+
 impl Shop {
     /// A shop of some services with images, and of some submodules that are only configuration.
-    pub(crate) fn new(release: RegistryRelease, services: usize, others: usize) -> Result<Self, Missing> {
-        let registry = DockerRegistry::start_silent(release)?;
+    pub(crate) fn new(kept: Kept, services: usize, others: usize) -> Result<Self, Missing> {
         let images: Vec<Image> = (0..services).map(Image::new).collect();
-        for image in &images {
-            store(&registry.storage(), image);
-        }
+        let registry = Registry::start(kept, &images)?;
         let sandbox = Sandbox::new();
-        superproject(&sandbox.join("shop.git"), &images, others, &registry.url());
+        superproject(&sandbox.join("shop.git"), &images, others, &format!("http://{}", registry.address()));
         let forge = ["-C", "shop.git", "forge", "init", "--user", "ana:write"];
         orchestrator(&sandbox).args(forge).run().expect_code(0);
         drop(Repository::clone_from(sandbox.join("shop.git"), sandbox.join("shop")));
@@ -97,8 +134,9 @@ impl Shop {
         self.images.iter().map(reference).collect()
     }
 
-    pub(crate) fn registry(&self) -> &DockerRegistry {
-        &self.registry
+    /// The address of its registry: `127.0.0.1:PORT`.
+    pub(crate) fn registry(&self) -> &str {
+        self.registry.address()
     }
 
     /// The digests that the lock must hold.
@@ -221,7 +259,7 @@ fn store(folder: &Path, image: &Image) {
             if below.ends_with("current") { "link".to_owned() } else { format!("sha256/{}/link", blob.digest.hex()) };
         write(repository.join(below).join(name), blob.digest.as_str().as_bytes());
     };
-    for document in std::iter::once(&image.index).chain(&image.manifests) {
+    for document in std::iter::once(&image.index).chain(&image.manifests).chain(&image.attestations) {
         blob(document);
         link("_manifests/revisions", document);
     }
@@ -231,4 +269,28 @@ fn store(folder: &Path, image: &Image) {
     }
     link(&format!("_manifests/tags/{}/current", image.tag), &image.index);
     link(&format!("_manifests/tags/{}/index", image.tag), &image.index);
+}
+
+/// Pushes an image without its layers, which nothing reads.
+fn push(registry: &str, image: &Image) {
+    let send = |method: &str, path: &str, blob: &Blob| {
+        let length = blob.bytes.len();
+        let head = format!(
+            "{method} /v2/{}/{path} HTTP/1.1\r\nHost: {registry}\r\nContent-Type: {}\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n",
+            image.repository, blob.media_type
+        );
+        let mut stream = TcpStream::connect(registry).unwrap();
+        stream.write_all(&[head.as_bytes(), &blob.bytes].concat()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{path}: {answer}");
+    };
+    for config in &image.configs {
+        send("POST", &format!("blobs/uploads/?digest={}", config.digest), config);
+    }
+    for manifest in image.manifests.iter().chain(&image.attestations) {
+        send("PUT", &format!("manifests/{}", manifest.digest), manifest);
+    }
+    send("PUT", &format!("manifests/{}", image.tag), &image.index);
 }

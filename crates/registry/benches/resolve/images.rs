@@ -20,6 +20,8 @@ pub(crate) struct Image {
     pub(crate) tag: String,
     pub(crate) index: Blob,
     pub(crate) manifests: Vec<Blob>,
+    /// Manifests of the index that are no images.
+    pub(crate) attestations: Vec<Blob>,
     pub(crate) configs: Vec<Blob>,
 }
 
@@ -28,8 +30,9 @@ impl Image {
         let configs: Vec<Blob> =
             ARCHITECTURES.iter().map(|name| Blob::json(OCI_CONFIG, &config(number, name))).collect();
         let manifests: Vec<Blob> = configs.iter().map(manifest).collect();
-        let attestations = manifests.iter().map(|image| {
-            let mut entry = manifest(image).descriptor();
+        let attestations: Vec<Blob> = manifests.iter().map(manifest).collect();
+        let entries_of_attestations = manifests.iter().zip(&attestations).map(|(image, attestation)| {
+            let mut entry = attestation.descriptor();
             entry["platform"] = json!({ "architecture": "unknown", "os": "unknown" });
             entry["annotations"] = json!({
                 "vnd.docker.reference.digest": image.digest,
@@ -42,13 +45,14 @@ impl Image {
             entry["platform"] = json!({ "architecture": architecture, "os": "linux" });
             entry
         });
-        let entries: Vec<Value> = images.chain(attestations).collect();
+        let entries: Vec<Value> = images.chain(entries_of_attestations).collect();
         let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries });
         Self {
             repository: repository(number),
             tag: tag(number),
             index: Blob::json(OCI_INDEX, &index),
             manifests,
+            attestations,
             configs,
         }
     }
