@@ -1,6 +1,6 @@
 //! The whole binary beside what people use today, in one run: `cargo bench -p orchestrator-cli`.
 //!
-//! Every program asks the same docker-registry for the same images. Without `--bench` everything happens once and small,
+//! Every program asks the same registry for the same images. Without `--bench` everything happens once and small,
 //! so that `cargo test --all-targets` shows that this works.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
