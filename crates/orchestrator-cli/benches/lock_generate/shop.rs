@@ -54,12 +54,16 @@ impl Registry {
         match kept {
             Kept::Docker(release) => {
                 let registry = DockerRegistry::start_silent(release)?;
-                images.iter().for_each(|image| store(&registry.storage(), image));
+                for image in images {
+                    store(&registry.storage(), image);
+                }
                 Ok(Self::Docker(registry))
             }
             Kept::InMemory => {
                 let registry = ReferrersRegistry::start()?;
-                images.iter().for_each(|image| push(registry.address(), image));
+                for image in images {
+                    push(registry.address(), image);
+                }
                 Ok(Self::InMemory(registry))
             }
         }

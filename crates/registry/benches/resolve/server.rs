@@ -235,7 +235,7 @@ fn write(folder: &Path, images: &[Image]) {
             fs::write(file, bytes).unwrap();
         };
         put("manifests", &image.tag, &image.index.bytes);
-        for document in std::iter::once(&image.index).chain(&image.manifests) {
+        for document in std::iter::once(&image.index).chain(&image.manifests).chain(&image.attestations) {
             put("manifests", document.digest.as_str(), &document.bytes);
         }
         for config in &image.configs {
