@@ -61,7 +61,10 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     }
     if extent == Extent::Fast {
         let names: Vec<&str> = left_out.iter().map(|step| step.name).collect();
-        println!("Left out in fast mode: {}, the package system-tests, and tests on a cluster.", names.join(", "));
+        println!(
+            "Left out in fast mode: {}, the packages system-tests and test-support, examples of the documentation, and tests on a cluster.",
+            names.join(", ")
+        );
     }
     let skips = workspace().join("target/bench/skipped.tsv");
     // Fast mode in a fresh clone: nothing has made the folder yet.
@@ -137,6 +140,8 @@ fn test(extent: Extent) -> Outcome {
     let mut command = program::cargo();
     command.arg("test").args(selection(extent)).arg("--no-fail-fast").args(locked());
     if extent == Extent::Fast {
+        // Without the examples of the documentation, which `doc` belongs to.
+        command.args(["--lib", "--bins", "--tests"]);
         command.env("ORCHESTRATOR_WITHOUT_CLUSTER", "fast mode leaves it out");
     }
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
@@ -173,7 +178,7 @@ fn drift(_: Extent) -> Outcome {
 fn selection(extent: Extent) -> &'static [&'static str] {
     match extent {
         Extent::Everything => &["--workspace", "--all-features"],
-        Extent::Fast => &["--workspace", "--all-features", "--exclude", "system-tests"],
+        Extent::Fast => &["--workspace", "--all-features", "--exclude", "system-tests", "--exclude", "test-support"],
     }
 }
 
