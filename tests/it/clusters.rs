@@ -311,12 +311,7 @@ impl<'a> ClusterShop<'a> {
 
     /// A user who may do everything, and whose requests are counted; gives the name and the kubeconfig.
     pub(crate) fn counted_user(&self) -> (String, String) {
-        let user = format!("deployer-{}", self.namespace);
-        let subject = format!("--user={user}");
-        self.cluster.kubectl(&["create", "clusterrolebinding", &user, "--clusterrole=cluster-admin", &subject]);
-        self.cluster.count_requests_of(&user);
-        let kubeconfig = self.cluster.kubeconfig_as(&user, &[]);
-        (user, kubeconfig)
+        counted_user(self.cluster, &self.namespace)
     }
 
     /// Lets helm write its first two arguments to a file, a line for each that is started from now on.
@@ -336,6 +331,17 @@ impl<'a> ClusterShop<'a> {
         let words = ["get", "secret", "--selector=owner=helm", "--output=name", "--namespace", &self.namespace];
         self.cluster.kubectl(&words).lines().count()
     }
+}
+
+/// A user for the deployments of a namespace, who may do everything, and whose requests are counted; gives the name and the
+/// kubeconfig.
+pub(crate) fn counted_user(cluster: &Cluster, namespace: &str) -> (String, String) {
+    let user = format!("deployer-{namespace}");
+    let subject = format!("--user={user}");
+    cluster.kubectl(&["create", "clusterrolebinding", &user, "--clusterrole=cluster-admin", &subject]);
+    cluster.count_requests_of(&user);
+    let kubeconfig = cluster.kubeconfig_as(&user, &[]);
+    (user, kubeconfig)
 }
 
 pub(crate) fn search_path_with(folder: &Path) -> OsString {

@@ -155,7 +155,7 @@ impl<'a> FirstUser<'a> {
         symlink(bench::part(part).unwrap().program(), tool).unwrap();
     }
 
-    /// A helm that writes down what it is asked for.
+    /// Puts a helm in its place that writes its arguments to `helm.log`.
     pub(crate) fn watch_helm(&self) {
         let tool = self.tools.join("helm");
         fs::remove_file(&tool).unwrap_or_default();

@@ -52,12 +52,12 @@ pub(super) fn parse(bytes: &[u8], problems: &mut Problems) -> Option<Node> {
 struct Builder<'input, 'problems> {
     events: Parser<'input, StrInput<'input>>,
     problems: &'problems mut Problems,
-    /// Characters that cannot be seen and were told, with their places.
+    /// Characters that cannot be seen, of which each line has its problem already.
     hidden: BTreeSet<char>,
 }
 
-/// Adds a problem for each line that shows another text than it has, in comments too. A tab shows; where it indents, YAML
-/// refuses it.
+/// Adds a problem for each line with a character that cannot be seen, comments included, and gives those characters. Tabs are
+/// allowed here: the parser refuses one that indents.
 fn refuse_hidden(text: &str, problems: &mut Problems) -> BTreeSet<char> {
     let mut found = BTreeSet::new();
     // The mark with which some editors begin a file is none of its content.

@@ -25,7 +25,7 @@ pub enum DeployError {
     /// Another run or program wrote it after it was read: plan again.
     #[error("{subject} was written meanwhile, by another run or program")]
     Written {
-        /// The part.
+        /// Kind and name of the object.
         subject: String,
     },
     /// A server does not permit the change.
@@ -100,7 +100,7 @@ pub enum DeployError {
         revision: u64,
         /// The Secret that holds it.
         secret: String,
-        /// Why not.
+        /// What the reader says of it, in one line.
         reason: String,
     },
     /// The configuration that a release had is gone; nothing was changed.

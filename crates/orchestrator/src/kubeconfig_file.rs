@@ -39,7 +39,7 @@ pub(crate) enum Refusal {
     Foreign,
     /// A folder on the way to it, in which others can put another file in its place, and why they can.
     Folder(PathBuf, FolderFault),
-    /// It cannot be read: nobody may, it is no file, or it is larger than a kubeconfig is.
+    /// Its bytes cannot be read: no right to, not a regular file, or too large for a kubeconfig.
     Unreadable(io::Error),
 }
 

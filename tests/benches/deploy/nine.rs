@@ -2,8 +2,7 @@
 //! configuration and secrets from variables of the job, and migrations as hooks in two of them.
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,6 +10,7 @@ use test_support::bench::Part;
 use test_support::measure::{Mode, Quantity, Table, fastest, progress};
 use test_support::{Cluster, bench};
 
+use crate::clusters::counted_user;
 use crate::first_user::{
     FirstUser, GATEWAY_ENV, MORE, OTHERS, SERVICES, TESTS, configuration_of, name_of, secrets_of, serves,
 };
@@ -22,7 +22,6 @@ const DATABASE: &str = "DATABASE_URL=postgresql://shop:password@shop-postgres:54
 /// The charts of the nine, and their images.
 struct Nine {
     user: FirstUser<'static>,
-    kubectl: Part,
     helm: Part,
     services: Vec<OneOfNine>,
 }
@@ -45,7 +44,7 @@ pub(crate) fn measure(mode: Mode, cluster: &'static Cluster, table: &mut Table) 
     progress("the script");
     let script = nine.script();
     progress("the run");
-    let (name, kubeconfig) = counted_user(&nine);
+    let (name, kubeconfig) = counted_user(cluster, &nine.user.namespace);
     let ours = fastest(1, || drop(nine.user.ends_with(&kubeconfig, "run staging", 0)));
     let what = "nine new services of the first user's shape, the whole run; `kubectl apply` of each configuration, \
                 `helm upgrade` one after another, `kubectl wait`";
@@ -65,18 +64,9 @@ pub(crate) fn measure(mode: Mode, cluster: &'static Cluster, table: &mut Table) 
     Ok(())
 }
 
-/// A user who may do everything, and whose requests are counted; gives the name and the kubeconfig.
-fn counted_user(nine: &Nine) -> (String, String) {
-    let (cluster, name) = (nine.user.cluster, format!("deployer-{}", nine.user.namespace));
-    cluster.kubectl(&["create", "clusterrolebinding", &name, "--clusterrole=cluster-admin", &format!("--user={name}")]);
-    cluster.count_requests_of(&name);
-    let kubeconfig = cluster.kubeconfig_as(&name, &[]);
-    (name, kubeconfig)
-}
-
 impl Nine {
     fn new_or_skip(cluster: &'static Cluster) -> Result<Option<Self>, bench::Missing> {
-        let (kubectl, helm) = (bench::part("kubectl")?, bench::part("helm4")?);
+        let helm = bench::part("helm4")?;
         let one_wave = |configuration: String| {
             let waves = configuration
                 .replace(r#"waves: ["**", infra/shop-gateway]"#, r#"waves: [{ match: "**", at-once: 9 }]"#);
@@ -100,7 +90,7 @@ impl Nine {
         user.shop.commit_and_push("dev", "the shop");
         user.use_helm("helm4");
         user.shop.merge_dev();
-        Ok(Some(Self { user, kubectl, helm, services }))
+        Ok(Some(Self { user, helm, services }))
     }
 
     /// Lets the node have each image.
@@ -149,7 +139,7 @@ impl Nine {
         let start = Instant::now();
         for (kind, file) in configurations {
             let made = self.made(&kind, &file, &namespace);
-            self.apply(&made);
+            self.user.cluster.apply(&made);
         }
         for service in &self.services {
             let mut command = self.helm(service, "upgrade", &namespace);
@@ -179,30 +169,15 @@ impl Nine {
 
     /// `kubectl create … --dry-run=client --output=yaml`.
     fn made(&self, kind: &[String], file: &str, namespace: &str) -> String {
-        let mut command = self.kubectl();
-        command.arg("create").args(kind).args([file, "--dry-run=client", "--output=yaml", "--namespace", namespace]);
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn apply(&self, objects: &str) {
-        let mut command = self.kubectl();
-        command.args(["apply", "--filename", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(objects.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success());
+        let mut words = vec!["create"];
+        words.extend(kind.iter().map(String::as_str));
+        words.extend([file, "--dry-run=client", "--output=yaml", "--namespace", namespace]);
+        self.user.cluster.kubectl(&words)
     }
 
     fn wait_for(&self, kind: &str, condition: &str, namespace: &str) {
         let words = ["wait", kind, "--all", condition, "--timeout=240s", "--namespace", namespace];
         self.user.cluster.kubectl(&words);
-    }
-
-    fn kubectl(&self) -> Command {
-        let mut command = self.kubectl.command();
-        command.env("HOME", self.user.shop.join("home")).arg("--kubeconfig").arg(self.user.cluster.kubeconfig_path());
-        command
     }
 
     /// `helm WORD NAME CHART` with what the configuration of the orchestrator sets as well.

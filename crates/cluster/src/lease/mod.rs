@@ -238,8 +238,7 @@ impl Connection {
 
 /// A number above that of the Lease and those that were used before.
 ///
-/// A number that no count of holders comes to was written by hand, and counts for nothing: each that is used is recorded for
-/// good.
+/// A number that no count of holders comes to was written by hand, and is left out: the ledger would keep it for ever.
 fn next_number(of_the_lease: u64, used: u64) -> u64 {
     let of_the_lease = Some(of_the_lease).filter(|number| counts(*number, used));
     of_the_lease.map_or(used, |number| number.max(used)).saturating_add(1)

@@ -30,13 +30,13 @@ pub(super) fn is_own_name(key: &StateKey, service: &str, part: Part, object: &Ob
     !has_binary && object.key().name == name_of(key, service, part, &data_of(object))
 }
 
-/// Of how many versions of a part each is asked for by name. One list has them all, and older ones as well.
+/// Up to so many versions of a kind are read by name: a list has the older ones as well.
 const BY_NAME: usize = 2;
 
 /// The objects of these names that are there.
 ///
-/// A list shows those with the label that versions are written with, to a user who may list. Each other one is asked for by
-/// its name.
+/// A list by the label of versions gives most of them. Those that lost the label, and all of them where the user has no right to
+/// list, are read by name.
 pub(super) async fn versions_named(
     connection: &Connection,
     names: impl IntoIterator<Item = &ObjectKey>,
