@@ -284,17 +284,17 @@ spec:
       containers: [{ name: migrate, image: 'IMAGE:latest', command: [sleep, '40'] }]
 ";
 
+/// A shop whose rollouts end after this time without a change, or the running test is skipped.
+fn with_silence_or_skip(silence: &str) -> Option<ClusterShop<'static>> {
+    let cluster = Cluster::shared_or_skip()?;
+    cluster.node_or_skip()?;
+    let keys = format!("    tolerance: {{ silence: {silence} }}");
+    ClusterShop::in_namespace(cluster, cluster.namespace("shop-staging"), &[DASHBOARDS, SERVICE], SOURCE, &keys)
+}
+
 #[test]
 fn b23_a_job_that_prints_nothing_is_no_silence() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    if cluster.node_or_skip().is_none() {
-        return;
-    }
-    let keys = "    tolerance: { silence: 20s }";
-    let namespace = cluster.namespace("shop-staging");
-    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], SOURCE, keys) else {
-        return;
-    };
+    let Some(staging) = with_silence_or_skip("20s") else { return };
     let image = staging.image();
     let app = Fault { container: &["readinessProbe: { tcpSocket: { port: 8080 } }"], ..FAULT }.manifests(&image);
     staging.shop.service("shop-cart").write("fault/app.yaml", app + &QUIET_JOB.replace("IMAGE", &image));
@@ -306,15 +306,7 @@ fn b23_a_job_that_prints_nothing_is_no_silence() {
 
 #[test]
 fn b23_the_time_that_a_workload_asks_for_is_no_silence() {
-    let Some(cluster) = Cluster::shared_or_skip() else { return };
-    if cluster.node_or_skip().is_none() {
-        return;
-    }
-    let keys = "    tolerance: { silence: 4s }";
-    let namespace = cluster.namespace("shop-staging");
-    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], SOURCE, keys) else {
-        return;
-    };
+    let Some(staging) = with_silence_or_skip("4s") else { return };
     let app = Deployment::plain("cart").spec("minReadySeconds: 12");
     staging.shop.service("shop-cart").write("fault/app.yaml", app.yaml().replace("IMAGE", &staging.image()));
     staging.merge(2, SERVES);

@@ -37,7 +37,7 @@ pub use jobs::AwaitedJobs;
 pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
 pub use leasing::TakenLease;
 pub(crate) use live::{Live, compare, content, missing_references, placed, refused_by_rule, unserved_kinds};
-pub(crate) use objects::live_objects;
+pub(crate) use objects::{labelled_objects, live_objects};
 pub(crate) use rendering::{HOOK, Rendering};
 pub(crate) use running::{Deployed, running};
 pub use running::{EndingPod, RunningContainer};

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::{ClusterError, ClusterErrorKind, Connection, Kind, Object, ObjectKey, Selection};
+use lock_model::ErrorClass;
 
 use super::at_once::at_once;
 
-/// Up to so many objects of a kind are asked for by name: a list may have many others.
+/// Up to so many objects of a kind are read by name: a list may have many others.
 const BY_NAME: usize = 2;
 
 /// Those of the named objects that are there. A kind that the cluster does not serve has no objects.
@@ -14,13 +15,31 @@ pub(crate) async fn live_objects(
     connection: &Connection,
     keys: &BTreeSet<ObjectKey>,
 ) -> Result<BTreeMap<ObjectKey, Object>, ClusterError> {
-    let mut groups: BTreeMap<(Kind, Option<String>), Vec<ObjectKey>> = BTreeMap::new();
+    named_objects(connection, keys, None).await
+}
+
+/// The same for objects that are written with a label, by which they are listed. Those that lost the label, and all of them
+/// where the user has no right to list, are read by name.
+pub(crate) async fn labelled_objects(
+    connection: &Connection,
+    keys: &BTreeSet<ObjectKey>,
+    label: &'static str,
+) -> Result<BTreeMap<ObjectKey, Object>, ClusterError> {
+    named_objects(connection, keys, Some(label)).await
+}
+
+async fn named_objects(
+    connection: &Connection,
+    keys: &BTreeSet<ObjectKey>,
+    label: Option<&'static str>,
+) -> Result<BTreeMap<ObjectKey, Object>, ClusterError> {
+    let mut groups: BTreeMap<(Kind, Option<String>), BTreeSet<ObjectKey>> = BTreeMap::new();
     for key in keys {
-        groups.entry((key.kind.clone(), key.namespace.clone())).or_default().push(key.clone());
+        groups.entry((key.kind.clone(), key.namespace.clone())).or_default().insert(key.clone());
     }
     let answers = at_once(groups.into_iter().collect(), |((kind, namespace), keys)| {
         let connection = connection.clone();
-        async move { of_one_kind(&connection, &kind, namespace.as_deref(), keys).await }
+        async move { of_one_kind(&connection, &kind, namespace.as_deref(), keys, label).await }
     });
     let mut live = BTreeMap::new();
     for answer in answers.await {
@@ -33,27 +52,37 @@ async fn of_one_kind(
     connection: &Connection,
     kind: &Kind,
     namespace: Option<&str>,
-    keys: Vec<ObjectKey>,
+    mut keys: BTreeSet<ObjectKey>,
+    label: Option<&str>,
 ) -> Result<Vec<Object>, ClusterError> {
-    let answer = if keys.len() > BY_NAME {
-        connection.list(kind, namespace, &Selection::default()).await
-    } else {
-        let mut found = Vec::new();
-        for key in &keys {
-            match connection.find(key).await {
-                Ok(object) => found.extend(object),
-                Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => {}
-                Err(error) => return Err(error),
+    let mut found = Vec::new();
+    if keys.len() > BY_NAME {
+        let selection = Selection { labels: label.unwrap_or_default().to_owned(), ..Selection::default() };
+        match connection.list(kind, namespace, &selection).await {
+            Ok(objects) => {
+                let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+                found.extend(objects.into_iter().filter(|object| names.contains(object.key().name.as_str())));
+                if label.is_none() {
+                    return Ok(found);
+                }
+                let listed: BTreeSet<&str> = found.iter().map(|object| object.key().name.as_str()).collect();
+                keys.retain(|key| !listed.contains(key.name.as_str()));
             }
+            Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => return Ok(Vec::new()),
+            Err(error) if label.is_some() && error.class() == ErrorClass::Denied => {}
+            Err(error) => return Err(error),
         }
-        Ok(found)
-    };
-    match answer {
-        Ok(objects) => {
-            let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-            Ok(objects.into_iter().filter(|object| names.contains(object.key().name.as_str())).collect())
-        }
-        Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => Ok(Vec::new()),
-        Err(error) => Err(error),
     }
+    let answers = at_once(keys.into_iter().collect(), |key| {
+        let connection = connection.clone();
+        async move { connection.find(&key).await }
+    });
+    for answer in answers.await {
+        match answer {
+            Ok(object) => found.extend(object),
+            Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }

@@ -1,15 +1,13 @@
 //! Whether the versions in a namespace are what their names say: a name ends in digits of the data.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use cluster::{ClusterError, Connection, DeployedRelease, Kind, Object, ObjectKey, Propagation, Selection, StateKey};
-use lock_model::{ErrorClass, ServiceName};
+use cluster::{Connection, DeployedRelease, Kind, Object, ObjectKey, Propagation, StateKey};
+use lock_model::ServiceName;
 use serde_json::{Map, Value, json};
 
 use super::Part;
 use super::versions::{DIGITS, PART_LABEL, PlannedSettings, Version, keyed_digest};
 use crate::error::DeployError;
-use crate::namespace::at_once;
+use crate::namespace::labelled_objects;
 use crate::problem::escaped;
 use crate::proof::{Finding, FindingKind};
 
@@ -28,46 +26,6 @@ pub(super) fn name_of(key: &StateKey, service: &str, part: Part, data: &Map<Stri
 pub(super) fn is_own_name(key: &StateKey, service: &str, part: Part, object: &Object) -> bool {
     let has_binary = object.at("/binaryData").and_then(Value::as_object).is_some_and(|data| !data.is_empty());
     !has_binary && object.key().name == name_of(key, service, part, &data_of(object))
-}
-
-/// Up to so many versions of a kind are read by name: a list has the older ones as well.
-const BY_NAME: usize = 2;
-
-/// The objects of these names that are there.
-///
-/// A list by the label of versions gives most of them. Those that lost the label, and all of them where the user has no right to
-/// list, are read by name.
-pub(super) async fn versions_named(
-    connection: &Connection,
-    names: impl IntoIterator<Item = &ObjectKey>,
-) -> Result<BTreeMap<ObjectKey, Object>, ClusterError> {
-    let mut places: BTreeMap<(&Kind, Option<&str>), BTreeSet<&ObjectKey>> = BTreeMap::new();
-    for key in names {
-        places.entry((&key.kind, key.namespace.as_deref())).or_default().insert(key);
-    }
-    let (mut found, mut left) = (BTreeMap::new(), Vec::new());
-    for ((kind, namespace), keys) in places {
-        if keys.len() > BY_NAME {
-            let selection = Selection { labels: PART_LABEL.to_owned(), fields: String::new() };
-            match connection.list(kind, namespace, &selection).await {
-                Ok(objects) => {
-                    let named = objects.into_iter().filter(|object| keys.contains(object.key()));
-                    found.extend(named.map(|object| (object.key().clone(), object)));
-                }
-                Err(error) if error.class() == ErrorClass::Denied => {}
-                Err(error) => return Err(error),
-            }
-        }
-        left.extend(keys.into_iter().filter(|key| !found.contains_key(*key)).cloned());
-    }
-    let asked = at_once(left, |key| {
-        let connection = connection.clone();
-        async move { connection.find(&key).await }
-    });
-    for answer in asked.await {
-        found.extend(answer?.map(|object| (object.key().clone(), object)));
-    }
-    Ok(found)
 }
 
 impl Version {
@@ -118,7 +76,8 @@ pub(crate) async fn prove_versions(
             names.iter().map(move |(service, name)| (part, service, place(name)))
         })
         .collect();
-    let found = versions_named(connection, versions.iter().map(|(.., place)| place)).await?;
+    let places = versions.iter().map(|(.., place)| place.clone()).collect();
+    let found = labelled_objects(connection, &places, PART_LABEL).await?;
     let mut findings = Vec::new();
     for (part, service, place) in &versions {
         let (kind, what) = match found.get(place) {

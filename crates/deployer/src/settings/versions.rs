@@ -13,11 +13,11 @@ use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
 use super::earlier::configuration_of;
-use super::stored::{name_of, versions_named};
+use super::stored::name_of;
 use super::{Configuration, Part};
 use crate::batch::{BatchObject, BatchPart};
 use crate::error::DeployError;
-use crate::namespace::at_once;
+use crate::namespace::{at_once, labelled_objects};
 use crate::plan::{Change, ChangeKind};
 use crate::request::{DeployRequest, RemovedServiceRule};
 
@@ -137,8 +137,9 @@ impl PlannedSettings {
                 planned.versions.push(Version::new(namespace, &service.name, Part::Secret, data.collect(), &key)?);
             }
         }
-        let unseen = planned.versions.iter().filter(|version| !version.is_there).map(|version| version.object.key());
-        let mut found = versions_named(connection, unseen).await?;
+        let unseen = planned.versions.iter().filter(|version| !version.is_there);
+        let unseen = unseen.map(|version| version.object.key().clone()).collect();
+        let mut found = labelled_objects(connection, &unseen, PART_LABEL).await?;
         for version in &mut planned.versions {
             if !version.is_there {
                 version.look_at(found.remove(version.object.key()));
