@@ -13,6 +13,12 @@ const SLOWEST: usize = 10;
 /// How many tests run at the same time beyond one for each core: those that wait for a cluster or a server.
 const WAITING_TESTS: usize = 4;
 
+/// What the first run in a clone writes, its parts and Go's own caches in the home folder included.
+const FIRST_RUN_GIGABYTES: u64 = 22;
+
+/// Below this, a step that failed may well have failed for want of space.
+const FULL_BELOW: u64 = 1 << 30;
+
 /// Where the tests' helpers write how long each test took.
 const TIMES: &str = "target/bench/test-times.tsv";
 
@@ -66,6 +72,16 @@ pub(crate) fn run(extent: Extent) -> Outcome {
             names.join(", ")
         );
     }
+    if extent == Extent::Everything
+        && !workspace().join("target/bench/parts.tsv").exists()
+        && let Ok(free) = program::free_space(&workspace())
+    {
+        let free = free / 1_000_000_000;
+        let enough = if free < FIRST_RUN_GIGABYTES { "; it may end for want of space" } else { "" };
+        println!(
+            "Space: a first run writes up to {FIRST_RUN_GIGABYTES} GB, thirteen of them into Go's caches; {free} GB are free{enough}."
+        );
+    }
     let skips = workspace().join("target/bench/skipped.tsv");
     // Fast mode in a fresh clone: nothing has made the folder yet.
     if let Some(folder) = skips.parent() {
@@ -85,6 +101,11 @@ pub(crate) fn run(extent: Extent) -> Outcome {
         let outcome = (step.run)(extent);
         if let Err(reason) = &outcome {
             println!("{reason}");
+            if let Ok(free) = program::free_space(&workspace())
+                && free < FULL_BELOW
+            {
+                println!("The disk is nearly full: {} MB are left for {}.", free / 1_000_000, workspace().display());
+            }
         }
         results.push((step, start.elapsed(), outcome));
     }
