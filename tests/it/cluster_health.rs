@@ -88,6 +88,7 @@ fn b33_the_least_rights_are_enough_and_without_them_nothing_begins() {
               {{ apiGroups: [\"\"], resources: [resourcequotas, limitranges], verbs: [list] }},
               {{ apiGroups: [apps], resources: [deployments], verbs: [{deployments}] }},
               {{ apiGroups: [apps], resources: [replicasets], verbs: [list, watch] }},
+              {{ apiGroups: [autoscaling], resources: [horizontalpodautoscalers], verbs: [list] }},
               {{ apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update] }}] }}"
         ));
     };

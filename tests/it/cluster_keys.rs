@@ -248,7 +248,8 @@ fn b33_the_printed_role_is_enough_for_charts() {
     let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
     clone.write("orchestrator.yaml", configuration.replace("    probes:\n", ASKS_A_SERVICE));
     staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
-    staging.merge(2, SERVES);
+    let chart = Deployment::of_chart().spec("replicas: 1");
+    staging.merge_chart(2, SERVES, chart.yaml());
     let kubeconfig = with_printed_role(&staging, &[]);
     staging.ends_with(&kubeconfig, "run staging", 0);
     staging.ends_with(&kubeconfig, "verify staging", 0);
@@ -258,10 +259,17 @@ fn b33_the_printed_role_is_enough_for_charts() {
         assert!(!health.contains("portforward"), "{health}");
         health.contains("status 404")
     });
+    // And what an autoscaler has set.
+    staging.kubectl(&["autoscale", "deployment/shop-cart", "--min=2", "--max=3"]);
+    staging.kubectl(&["scale", "deployment/shop-cart", "--replicas=2"]);
+    wait_until("the second pod to run", || staging.running().len() == 2);
+    staging.ends_with(&kubeconfig, "drift staging", 0);
+    staging.kubectl(&["delete", "horizontalpodautoscaler/shop-cart"]);
     // Why a deployment failed is seen as well.
-    staging.merge(3, &["sh", "-c", "echo the cart is broken; exit 3"]);
+    staging.merge_chart(3, &["sh", "-c", "echo the cart is broken; exit 3"], chart.yaml());
     let failed = staging.ends_with(&kubeconfig, "run staging --on-failure rollback", 21);
     assert!(failed.stderr().contains("the cart is broken"), "{}", failed.text());
+    assert!(failed.text().contains("Started: ") && !failed.text().contains("not known: "), "{}", failed.text());
     staging.ends_with(&kubeconfig, "verify staging", 0);
 }
 

@@ -8,6 +8,8 @@ use cluster::health::Permission;
 use cluster::{Kind, Object, ObjectKey};
 use lock_model::ServiceName;
 
+use crate::namespace::autoscaler_kind;
+
 /// One object that a deployment writes.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,6 +100,10 @@ pub(crate) fn permissions(batch: &[BatchObject]) -> BTreeMap<(Kind, Option<Strin
             ("", "Service") => &[("discovery.k8s.io/v1", "EndpointSlice")],
             _ => &[],
         };
+        // Where something else sets the number of pods, a plan leaves that as it is.
+        if object.wanted.at("/spec/replicas").is_some() {
+            needed.entry((autoscaler_kind(), namespace.clone(), "list")).or_default();
+        }
         for (version, kind) in watched {
             for verb in ["list", "watch"] {
                 needed.entry((Kind::new(version, kind), namespace.clone(), verb)).or_default();

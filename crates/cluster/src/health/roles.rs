@@ -68,15 +68,10 @@ impl Connection {
                 None => drop(entry.insert(right, names)),
             }
         }
+        rights.iter_mut().filter(|(place, _)| place.is_some()).for_each(|(_, rights)| add_traces(rights));
         let own = rights.entry(Some(namespace.to_owned())).or_default();
-        // Whether it is there, its bounds, and what happened to pods that fail.
-        for (resource, verb) in [
-            ("namespaces", "get"),
-            ("resourcequotas", "list"),
-            ("limitranges", "list"),
-            ("events", "list"),
-            ("pods/log", "get"),
-        ] {
+        // Whether it is there, and its bounds.
+        for (resource, verb) in [("namespaces", "get"), ("resourcequotas", "list"), ("limitranges", "list")] {
             own.insert((String::new(), resource.to_owned(), verb.to_owned()), BTreeSet::new());
         }
         if forwards {
@@ -97,6 +92,22 @@ impl Connection {
             }
         }
         Ok(roles)
+    }
+}
+
+/// What shows why something that is waited for fails: its pods and what owns them, their events and their logs. A deployment
+/// needs none of it to come through.
+fn add_traces(rights: &mut BTreeMap<Right, BTreeSet<String>>) {
+    let is_watched = |(_, _, verb): &&Right| verb == "watch";
+    let watched: Vec<Right> = rights.keys().filter(is_watched).cloned().collect();
+    if watched.is_empty() {
+        return;
+    }
+    let shown = watched.into_iter().map(|(group, resource, _)| (group, resource, "get"));
+    let events = ["list", "watch"].map(|verb| (String::new(), "events".to_owned(), verb));
+    let log = (String::new(), "pods/log".to_owned(), "get");
+    for (group, resource, verb) in shown.chain(events).chain([log]) {
+        rights.insert((group, resource, verb.to_owned()), BTreeSet::new());
     }
 }
 
@@ -129,6 +140,19 @@ fn rules(rights: BTreeMap<Right, BTreeSet<String>>) -> Vec<RoleRule> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn b33_what_is_waited_for_can_be_looked_at_where_it_fails() {
+        let right = |resource: &str, verb: &str| (String::new(), resource.to_owned(), verb.to_owned());
+        let mut rights = BTreeMap::from([(right("services", "get"), BTreeSet::new())]);
+        add_traces(&mut rights);
+        assert_eq!(rights.len(), 1, "nothing is waited for");
+        rights.insert(right("pods", "watch"), BTreeSet::new());
+        add_traces(&mut rights);
+        for (resource, verb) in [("pods", "get"), ("pods/log", "get"), ("events", "list"), ("events", "watch")] {
+            assert!(rights.contains_key(&right(resource, verb)), "{verb} {resource}");
+        }
+    }
 
     #[test]
     fn b33_rights_are_gathered_into_few_rules() {

@@ -34,7 +34,6 @@ pub(super) struct Wanted {
 pub(super) struct Found {
     pub(super) inventories: BTreeMap<String, Inventory>,
     pub(super) live: BTreeMap<ObjectKey, Object>,
-    pub(super) notes: Vec<String>,
     scaled: Autoscaled,
     discovery: std::sync::Arc<Discovery>,
 }
@@ -54,8 +53,8 @@ pub(super) async fn look(connection: &Connection, namespace: &str, wanted: &[Wan
     let with_replicas = wanted.iter().filter(|one| one.manifest.at("/spec/replicas").is_some());
     let namespaces = with_replicas.map(|one| one.manifest.key().namespace.clone().unwrap_or_default()).collect();
     let planned = wanted.iter().map(|one| &one.manifest);
-    let (scaled, notes) = Autoscaled::read(connection, planned, namespaces).await?;
-    Ok(Found { inventories, live, notes, scaled, discovery })
+    let scaled = Autoscaled::read(connection, planned, namespaces).await?;
+    Ok(Found { inventories, live, scaled, discovery })
 }
 
 /// What is asked about one object.

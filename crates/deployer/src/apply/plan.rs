@@ -352,7 +352,6 @@ pub(super) fn assemble(
     if let Some(problems) = DeployProblems::new(std::mem::take(&mut problems)) {
         return Err(problems);
     }
-    notes.append(&mut found.notes);
     notes.extend(manifests.notes.iter().cloned());
     let all: BTreeSet<ObjectId> =
         services.iter().flat_map(|service| &service.objects).map(|it| it.id.clone()).collect();

@@ -180,7 +180,6 @@ pub(super) fn assemble(
             problems.push(DeployProblem::new(ProblemKind::Volumes, message).service(name));
         }
         notes.extend(stopped_notes(name, &rendering, &live));
-        notes.append(&mut live.notes);
         if action != ReleaseAction::Keep {
             notes.extend(autoscaled_notes(name, &live));
         }

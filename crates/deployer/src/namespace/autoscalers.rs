@@ -3,38 +3,36 @@
 use std::collections::BTreeSet;
 
 use cluster::{Connection, Kind, Object, Selection};
-use lock_model::ErrorClass;
 use serde_json::Value;
 
 use crate::error::DeployError;
+
+/// The kind of autoscalers, in the version that is read.
+pub(crate) fn autoscaler_kind() -> Kind {
+    Kind::new("autoscaling/v2", "HorizontalPodAutoscaler")
+}
 
 /// Workloads by namespace, kind and name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Autoscaled(BTreeSet<(String, String, String)>);
 
 impl Autoscaled {
-    /// The workloads that autoscalers scale: those among the planned objects, and those of some namespaces. With notes of what
-    /// may not be read.
+    /// The workloads that autoscalers scale: those among the planned objects, and those of some namespaces. Where they may not
+    /// be read, nothing is planned: a number that an autoscaler has set would be taken back.
     pub(crate) async fn read<'a>(
         connection: &Connection,
         planned: impl Iterator<Item = &'a Object>,
         namespaces: BTreeSet<String>,
-    ) -> Result<(Self, Vec<String>), DeployError> {
-        let (mut found, mut notes) = (Self::default(), Vec::new());
+    ) -> Result<Self, DeployError> {
+        let mut found = Self::default();
         planned.for_each(|object| found.add(object));
-        let kind = Kind::new("autoscaling/v2", "HorizontalPodAutoscaler");
+        let kind = autoscaler_kind();
         for namespace in namespaces {
-            match connection.list(&kind, Some(&namespace), &Selection::default()).await {
-                Ok(live) => live.iter().for_each(|live| found.add(live)),
-                Err(error) if error.class() == ErrorClass::Denied => {
-                    notes.push(format!(
-                        "whether an autoscaler of namespace `{namespace}` sets replicas is not known: {error}"
-                    ));
-                }
-                Err(error) => return Err(error.into()),
+            for live in connection.list(&kind, Some(&namespace), &Selection::default()).await? {
+                found.add(&live);
             }
         }
-        Ok((found, notes))
+        Ok(found)
     }
 
     /// Adds the workload that an object scales, if it is an autoscaler.

@@ -28,7 +28,6 @@ pub(crate) struct Live {
     pub(crate) problems: Vec<DeployProblem>,
     /// Replicas that an autoscaler has set, and those of the chart: no difference, and what an upgrade sets.
     pub(crate) autoscaled: BTreeMap<ObjectId, (i64, i64)>,
-    pub(crate) notes: Vec<String>,
 }
 
 /// Whether an object is there.
@@ -140,10 +139,7 @@ async fn leave_to_autoscalers(
     let planned = services.iter().flat_map(|(_, rendering)| rendering.objects.values());
     let planned: Vec<Object> =
         planned.map(|object| placed(namespace, object.clone())).collect::<Result<_, DeployError>>()?;
-    let (scaled, notes) = Autoscaled::read(connection, planned.iter(), namespaces).await?;
-    if let Some(first) = found.values_mut().next() {
-        first.notes = notes;
-    }
+    let scaled = Autoscaled::read(connection, planned.iter(), namespaces).await?;
     found.values_mut().try_for_each(|live| live.leave_replicas(&scaled))
 }
 

@@ -24,7 +24,7 @@ mod wait;
 mod writing;
 
 pub(crate) use at_once::{AT_ONCE, at_most, at_once};
-pub(crate) use autoscalers::Autoscaled;
+pub(crate) use autoscalers::{Autoscaled, autoscaler_kind};
 pub(crate) use changes::{between, image_changes};
 pub use dossier::{Dossier, Failure, FailureCause};
 pub(crate) use endpoints::unproven_endpoints;
