@@ -1,6 +1,10 @@
 //! The configuration against a tree of the superproject: files that it names, patterns, and rules that nothing can meet.
 
+use std::collections::BTreeSet;
+
 use lock_model::{EnvironmentName, TreePath};
+
+use super::decode::longest_commit;
 
 use super::environment::SourceFolder;
 use super::problem::{ConfigErrors, Problem, Problems};
@@ -72,7 +76,7 @@ impl Config {
         self.check_namespaces(&services, &mut problems);
         self.check_status(status, &mut problems);
         self.check_suite_images(&services, &mut problems);
-        if problems.is_empty() { Ok(self.warnings()) } else { Err(problems.into_errors()) }
+        if problems.is_empty() { Ok(self.warnings(&services)) } else { Err(problems.into_errors()) }
     }
 
     /// An alternative within braces that matches nothing, where the pattern as a whole matches something.
@@ -227,8 +231,9 @@ impl Config {
     }
 
     /// What is worth a look although nothing is wrong.
-    fn warnings(&self) -> Vec<Problem> {
+    fn warnings(&self, services: &[ServiceAssignment]) -> Vec<Problem> {
         let mut warnings = Problems::new(self.source.clone());
+        self.check_ports(services, &mut warnings);
         for environment in self.environments.values() {
             let name = &environment.name;
             let before = environment.requires.proven_in.as_ref();
@@ -246,6 +251,21 @@ impl Config {
                 .with_hint(format!("`promote: {{ to: {name} }}` in `environments.{}`", before.name));
         }
         warnings.into_list()
+    }
+
+    /// Settings of a host whose images are all at a port of it, for which there are no settings.
+    fn check_ports(&self, services: &[ServiceAssignment], warnings: &mut Problems) {
+        let images = services.iter().flat_map(|service| service.candidates(&longest_commit()));
+        let hosts: BTreeSet<String> = images.map(|(repository, _)| repository.host().to_owned()).collect();
+        let entries = self.tree.get("registries").and_then(Node::map).map(|map| map.entries.as_slice());
+        for entry in entries.unwrap_or_default().iter().filter(|entry| !hosts.contains(&entry.key)) {
+            let at_port = |host: &&String| host.rsplit_once(':').is_some_and(|(name, _)| name == entry.key);
+            let Some(host) = hosts.iter().find(at_port).filter(|host| !self.registries.contains_key(*host)) else {
+                continue;
+            };
+            let message = format!("these are no settings of `{host}`, where images are: the port belongs to the name");
+            warnings.add(&entry.key_origin, message).with_hint(format!("`\"{host}\":` in `registries`"));
+        }
     }
 
     /// Where the file says what an environment has below these keys, also where that is in `base`: `orchestrator.yaml:12:5`.

@@ -126,7 +126,7 @@ fn registries(file: &Node) -> Option<BTreeMap<String, RegistrySettings>> {
         };
         let settings = RegistrySettings {
             mirror: optional(&entry.node, "mirror", mirror)?,
-            plain_http: entry.node.get("plain-http")?.boolean()?,
+            plain_http: optional(&entry.node, "plain-http", Node::boolean)?,
             ca: optional(&entry.node, "ca", source_value)?,
             client_certificate: optional(&entry.node, "client-certificate", certificate)?,
         };

@@ -80,11 +80,11 @@ const REGISTRY: &[Key] = &[
         Text(Format::Mirror),
         "Where requests go instead, `oci-layout:DIR` or an address; locks keep the real name.",
     ),
-    defaults(
+    optional(
         "plain-http",
-        "false",
         Boolean,
-        "Whether it is asked without TLS although it is another machine: everything can be read and changed on the way.",
+        "Whether it is asked without TLS, so that everything can be read and changed on the way; without the key a registry \
+         of this machine is, unless `ca` or `client-certificate` is given.",
     ),
     optional(
         "ca",

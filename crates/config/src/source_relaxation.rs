@@ -42,7 +42,7 @@ pub(super) fn compare_registries(old: &Config, new: &Config, tree: ComparedTree<
             let place = mirror.as_ref().map_or("the registry itself".to_owned(), |mirror| format!("`{mirror}`"));
             found.add(RelaxationKind::Images, format!("requests to `{host}` go to {place}"));
         }
-        if *plain_http && !before.plain_http {
+        if *plain_http == Some(true) && before.plain_http != Some(true) {
             found.add(RelaxationKind::Images, format!("`{host}` is asked without TLS"));
         }
         if is_another(before.ca.as_ref(), ca.as_ref(), tree) {

@@ -163,6 +163,11 @@ impl Format {
             Self::HeaderName => refused(format!("`{escaped}` is not the name of a header")),
             Self::Bound if is_bound(text) => Ok(()),
             Self::Bound => refused(format!("`{escaped}` is no bound, such as `< 0.05` or `>= 2`")),
+            Self::RegistryHost
+                if (is_host(text) || is_host_port(text)) && text.contains(|c: char| c.is_ascii_uppercase()) =>
+            {
+                refused(format!("images name hosts in lower case: `{}`", escaped.to_ascii_lowercase()))
+            }
             Self::RegistryHost if is_host(text) || is_host_port(text) => Ok(()),
             Self::RegistryHost => {
                 refused(format!("`{escaped}` is not a registry's host, such as `ghcr.io` or `127.0.0.1:5000`"))
@@ -232,7 +237,7 @@ impl Format {
             Self::ProbePlace => format!("^({HOST}:[0-9]{{1,5}}|{SERVICE})$"),
             Self::HeaderName => "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$".to_owned(),
             Self::Bound => r"^(<=|>=|==|<|>) ?-?[0-9]+(\.[0-9]+)?$".to_owned(),
-            Self::RegistryHost => format!("^{HOST}(:[0-9]{{1,5}})?$"),
+            Self::RegistryHost => format!("^(?!.*[A-Z]){HOST}(:[0-9]{{1,5}})?$"),
             Self::Mirror => format!(
                 "^(oci-layout:[^-].*|(https://{HOST}|http://(127\\.0\\.0\\.1|localhost|\\[::1\\]))(:[0-9]{{1,5}})?{FOLDERS})$"
             ),

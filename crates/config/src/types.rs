@@ -84,8 +84,9 @@ lock_model::words! {
 pub struct RegistrySettings {
     /// Where requests go instead; locks keep the real name.
     pub mirror: Option<Mirror>,
-    /// `plain-http`: it is asked without TLS although it is another machine.
-    pub plain_http: bool,
+    /// `plain-http`: whether it is asked without TLS. Where it is absent, a registry of this machine is, unless `ca` or
+    /// `client-certificate` is given.
+    pub plain_http: Option<bool>,
     /// `ca`: authorities that are trusted for it, in PEM.
     pub ca: Option<SourceValue>,
     /// `client-certificate`: the certificate that is presented to it.

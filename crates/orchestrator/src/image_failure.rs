@@ -272,6 +272,15 @@ fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
         | RegistryErrorKind::TooLarge { .. } => {
             "build and push the image again: what the registry holds under this tag cannot be used".to_owned()
         }
+        RegistryErrorKind::Status { host, status: 400, .. } | RegistryErrorKind::Unreachable { host, .. }
+            if may_want_tls(host, kind) =>
+        {
+            let start = if kind.class() == ErrorClass::Temporary { "run the same command again; " } else { "" };
+            format!(
+                "{start}a registry on this machine is asked without TLS: where `{host}` has it, give its `ca`, or \
+                 `plain-http: false`, in `registries.\"{host}\"` of {CONFIG_FILE}"
+            )
+        }
         RegistryErrorKind::Status { host, .. } | RegistryErrorKind::Redirect { host, .. } => {
             format!("make sure that `{host}` is a registry and not a web page or a proxy before it")
         }
@@ -291,6 +300,14 @@ fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> String {
             }
         },
     }
+}
+
+/// Whether an answer is what a server with TLS gives to a request without it: 400, or the end of the connection.
+fn may_want_tls(host: &str, kind: &RegistryErrorKind) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_here = name == "localhost" || name.ends_with(".localhost") || name.starts_with("127.") || name == "[::1]";
+    let said = kind.in_short().to_ascii_lowercase();
+    is_here && !["refused", "tls", "certificate"].iter().any(|word| said.contains(word))
 }
 
 /// What to do about a registry that takes no request with this login.
@@ -361,6 +378,24 @@ mod tests {
             (RegistryErrorKind::Moved { before: digest(), after: None }, "meanwhile"),
             (RegistryErrorKind::NotAnImage { reason: "x".to_owned() }, "push the image again"),
             (RegistryErrorKind::Status { host: host(), status: 404, detail: String::new() }, "is a registry"),
+            (
+                RegistryErrorKind::Status { host: "localhost:5000".to_owned(), status: 400, detail: String::new() },
+                "`plain-http: false`",
+            ),
+            (
+                RegistryErrorKind::Unreachable {
+                    host: "[::1]:5000".to_owned(),
+                    source: io::Error::other("Connection reset by peer").into(),
+                },
+                "`plain-http: false`",
+            ),
+            (
+                RegistryErrorKind::Unreachable {
+                    host: "localhost:5000".to_owned(),
+                    source: io::Error::other("Connection refused").into(),
+                },
+                "temporary",
+            ),
             (RegistryErrorKind::Busy { host: host(), status: 503, retry_after: None }, "temporary"),
             (RegistryErrorKind::Unreachable { host: host(), source: io::Error::other("x").into() }, "temporary"),
             (

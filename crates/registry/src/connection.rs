@@ -11,9 +11,10 @@ use crate::text::without_credentials;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct HostOptions {
-    /// Plain HTTP is spoken to it although it is another machine: every machine on the way can read and change everything,
-    /// logins too.
-    pub plain_http: bool,
+    /// Whether plain HTTP is spoken to it: to another machine, every machine on the way can read and change everything,
+    /// logins too. Where it is absent, another machine is asked with TLS, and this one without, unless `authorities` or
+    /// `client_certificate` show that it has TLS.
+    pub plain_http: Option<bool>,
     /// Certificate authorities that are trusted for it, beside those of the machine and of all hosts. A server may also
     /// show one of these certificates as its own: name and period are looked at then, too.
     pub authorities: Vec<PemAuthority>,

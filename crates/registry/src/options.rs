@@ -153,15 +153,19 @@ impl RegistryOptions {
         }
     }
 
-    /// Whether plain HTTP may be spoken to an address: it is this machine, or the options name it.
+    /// Whether plain HTTP may be spoken to an address: the options say so, or it is this machine and they do not say that
+    /// it has TLS.
     pub(crate) fn may_be_plain(&self, url: &Url) -> bool {
-        is_loopback(url) || self.hosts.get(&host_of(url)).is_some_and(|host| host.plain_http)
+        let named = self.hosts.get(&host_of(url));
+        let said = named.and_then(|host| host.plain_http);
+        said.unwrap_or_else(|| is_loopback(url) && !named.is_some_and(HostOptions::has_own_tls))
     }
 
     fn unusable(&self, url: &Url) -> Option<&'static str> {
         match url.scheme() {
             "https" => {}
             "http" if self.may_be_plain(url) => {}
+            "http" if is_loopback(url) => return Some("is plain HTTP to a host that is to be asked with TLS"),
             "http" => return Some("is plain HTTP to another machine"),
             _ => return Some("is neither `https://` nor `http://`"),
         }
@@ -192,11 +196,15 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::base_of;
+    use crate::connection::ClientCertificate;
 
     #[test]
     fn plain_http_stays_on_this_machine_and_on_named_hosts() {
         let mut options = RegistryOptions::default();
-        options.hosts.insert("10.0.0.9:5000".to_owned(), HostOptions { plain_http: true, ..HostOptions::default() });
+        options
+            .hosts
+            .insert("10.0.0.9:5000".to_owned(), HostOptions { plain_http: Some(true), ..HostOptions::default() });
         let unusable = |url: &Url| options.unusable(url);
         for local in [
             "http://127.0.0.1:5000",
@@ -219,6 +227,33 @@ mod tests {
             "https://a.b/?x",
         ] {
             assert!(unusable(&Url::parse(elsewhere).unwrap()).is_some(), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_registry_of_this_machine_is_asked_with_tls_where_the_options_say_that_it_has_it() {
+        let authority = || HostOptions { authorities: vec![PemAuthority::new("ca.pem", "")], ..HostOptions::default() };
+        for (host, scheme) in [
+            (HostOptions::default(), "http"),
+            (HostOptions { plain_http: Some(true), ..authority() }, "http"),
+            (HostOptions { plain_http: Some(false), ..HostOptions::default() }, "https"),
+            (authority(), "https"),
+            (
+                HostOptions {
+                    client_certificate: Some(ClientCertificate::new("c.pem", "", "")),
+                    ..HostOptions::default()
+                },
+                "https",
+            ),
+        ] {
+            let shown = format!("{host:?}");
+            let options = RegistryOptions::default().host("localhost:5000", host);
+            let base = |host| base_of(host, &options).unwrap().scheme().to_owned();
+            assert_eq!(base("localhost:5000"), scheme, "{shown}");
+            assert_eq!(base("localhost:5001"), "http", "another registry");
+            assert_eq!(base("registry.example"), "https");
+            let mirror = Url::parse("http://localhost:5000").unwrap();
+            assert_eq!(options.unusable(&mirror).is_none(), scheme == "http", "{shown}");
         }
     }
 }

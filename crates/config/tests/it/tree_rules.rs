@@ -164,6 +164,27 @@ fn an_environment_that_nothing_is_promoted_to_is_a_warning() {
 }
 
 #[test]
+fn settings_of_a_host_without_the_port_of_its_images_are_a_warning() {
+    let warnings = |registries: &str| {
+        let text = CONFIGURATION
+            .replace("images:", &format!("registries: {{ {registries} }}\nimages:"))
+            .replace("ghcr.io/shop/{short}", "registry.corp:5000/shop/{short}");
+        let warnings = parse(&text).check_tree(&Tree::whole(), SuitesStatus::NotRequired).unwrap();
+        warnings.iter().map(config::Problem::line_text).collect::<Vec<_>>()
+    };
+    let found = warnings("registry.corp: { plain-http: true }");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("no settings of `registry.corp:5000`"), "{found:?}");
+    for fine in [
+        "\"registry.corp:5000\": { plain-http: true }",
+        "\"registry.corp:5000\": {}, registry.corp: {}",
+        "tokens.corp: {}, \"registry.corp:443\": {}",
+    ] {
+        assert!(warnings(fine).is_empty(), "{fine}");
+    }
+}
+
+#[test]
 fn a_proof_of_what_runs_is_asked_of_no_rendered_environment() {
     let text = CONFIGURATION
         .replace("proven-in: staging }", "proven-in: staging, proof: running }")

@@ -34,7 +34,7 @@ pub(crate) fn judge(realm: &str, registry: &Url, options: &RegistryOptions) -> R
     match url.scheme() {
         "https" => {}
         "http" if same_host && registry.scheme() == "http" => {}
-        "http" if named.is_some_and(|host| host.plain_http) => {}
+        "http" if named.is_some_and(|host| host.plain_http == Some(true)) => {}
         "http" => return Err("is not https".to_owned()),
         other => return Err(format!("is not https but `{}`", escaped(other))),
     }
@@ -133,7 +133,9 @@ mod tests {
     fn judged(realm: &str, registry: &str) -> Result<Reach, String> {
         let mut options = RegistryOptions::default();
         options.hosts.insert("auth.corp".to_owned(), HostOptions::default());
-        options.hosts.insert("plain.corp:8080".to_owned(), HostOptions { plain_http: true, ..HostOptions::default() });
+        options
+            .hosts
+            .insert("plain.corp:8080".to_owned(), HostOptions { plain_http: Some(true), ..HostOptions::default() });
         judge(realm, &Url::parse(registry).unwrap(), &options).map(|(_, reach)| reach)
     }
 

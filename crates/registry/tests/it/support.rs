@@ -327,7 +327,7 @@ pub(crate) fn env_sources(env: Vec<EnvCredential>) -> CredentialSources {
 /// A host that is spoken to over plain HTTP, or not.
 pub(crate) fn plain_host(plain_http: bool) -> HostOptions {
     let mut host = HostOptions::default();
-    host.plain_http = plain_http;
+    host.plain_http = Some(plain_http);
     host
 }
 
