@@ -40,6 +40,8 @@ fn a_wrong_name_gets_the_nearest_one_and_a_short_name_is_enough() {
     for (line, hint) in [
         ("config show stagign", "did you mean `staging`?"),
         ("images explain shop-crat --rev dev", "did you mean `shop-cart`?"),
+        ("images explain crt --rev dev", "did you mean `cart`?"),
+        ("config show stag", "did you mean `staging`?"),
         ("test run pull-request --pr 1 --suite lnit", "did you mean `lint`?"),
         ("statsu", "'status'"),
     ] {
@@ -65,8 +67,5 @@ fn github_gets_an_annotation_for_each_problem_with_its_place_and_its_hint() {
         assert!(annotation.is_some_and(|one| one.contains("%0Ahint: ") && one.contains(words)), "{place}: {refused}");
     }
     let missing = shop.ends("images explain nobody --rev dev -o github", 2);
-    assert!(
-        missing.stdout().contains("::error title=usage%3A nobody::is no service of this tree%0Ahint: "),
-        "{missing}"
-    );
+    assert!(missing.stdout().contains("::error title=usage::there is no service `nobody`%0Ahint: "), "{missing}");
 }

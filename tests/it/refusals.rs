@@ -197,7 +197,20 @@ fn a_rejected_lock_and_a_held_environment_stop_every_deployment() {
     assert_eq!(shop.file("staging", "locks/lock.yaml"), None, "it is not even committed");
 
     let shop = proven();
-    shop.ok("lock reject staging --reason \"loses orders\"");
+    let lock = shop.json("status staging", 0)["environments"][0]["deployed"]["lock"].as_str().unwrap().to_owned();
+    let digits = lock.strip_prefix("sha256:").unwrap();
+    let hint = "`orchestrator releases` shows the locks";
+    for unknown in ["0000000000ff", "sha256:0000000000ff", &lock.replace(digits, &"0".repeat(64))] {
+        refuses(&shop, &format!("lock reject {unknown} --reason x"), 2, &[hint]);
+    }
+    refuses(&shop, &format!("lock reject sha256:{} --reason x", &digits[..7]), 11, &["names no commit"]);
+    shop.ok(&format!("lock reject {} --reason \"loses orders\"", &digits[..12]));
+    refuses(&shop, &format!("lock reject {digits} --reason again"), 0, &["was rejected before"]);
+    refuses(&shop, "status", 0, &["staging has release ", "rejected its lock: loses orders (record "]);
+    refuses(&shop, "releases", 0, &["is never deployed again: ", "rejected its lock: loses orders (record "]);
+    let status = shop.json("status staging", 0);
+    let blocked = status["environments"][0]["blocked"]["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(blocked.contains("rejected its lock: loses orders"), "{status}");
     refuses(&shop, "deploy staging", 20, &["not-rejected: rejected by orchestrator", "loses orders", "make a new one"]);
 
     let shop = merged();

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use lock_model::{EnvironmentName, TreePath};
+use lock_model::{EnvironmentName, ServiceName, TreePath};
 
 use super::decode::longest_commit;
-
 use super::environment::SourceFolder;
 use super::problem::{ConfigErrors, Problem, Problems};
 use super::service_rules::{ServiceAssignment, source_folder};
 use super::tree::{Node, Origin};
 use super::types::Config;
-use crate::patterns::Pattern;
+use crate::patterns::{Alternative, Pattern};
 
 /// A tree of the superproject: a commit's, or the work tree.
 pub trait SuperprojectTree {
@@ -50,6 +49,33 @@ impl TreeEntry {
     }
 }
 
+/// Folders that one line of the configuration names and that are not what is wanted, all for the same reason.
+#[derive(Default)]
+struct WrongFolders<'a> {
+    folders: BTreeSet<TreePath>,
+    services: BTreeSet<&'a ServiceName>,
+    environments: BTreeSet<&'a EnvironmentName>,
+}
+
+impl WrongFolders<'_> {
+    /// How many names are written out.
+    const NAMED: usize = 4;
+
+    fn message(&self, wrong: &str) -> String {
+        let (folders, services, environments) =
+            (Self::list(&self.folders), Self::list(&self.services), Self::list(&self.environments));
+        let each = if self.folders.len() == 1 { "" } else { "each of " };
+        let have = if self.services.len() == 1 { "has its manifests" } else { "have their manifests" };
+        format!("{each}{folders}, where {services} {have} for {environments}, {wrong}")
+    }
+
+    fn list<T: std::fmt::Display>(names: &BTreeSet<T>) -> String {
+        let shown: Vec<String> = names.iter().take(Self::NAMED).map(|name| format!("`{name}`")).collect();
+        let more = names.len().saturating_sub(Self::NAMED);
+        if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+    }
+}
+
 /// Whether the forge lets nothing into the staging branch without the status of its suites.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuitesStatus {
@@ -85,9 +111,17 @@ impl Config {
             if !is_meant(pattern) {
                 return;
             }
-            for (alternative, pattern_of_it) in pattern.alternatives() {
-                if !is_meant(&pattern_of_it) {
-                    problems.add(origin, format!("`{alternative}` in pattern `{pattern}` matches no {what}"));
+            let mut idle = BTreeSet::new();
+            for (number, Alternative { text, pattern: alone, within }) in pattern.alternatives().into_iter().enumerate()
+            {
+                if is_meant(&alone) {
+                    continue;
+                }
+                idle.insert(number);
+                // What is within it matches nothing either.
+                if within.is_none_or(|outer| !idle.contains(&outer)) {
+                    let called = if text.is_empty() { "the empty alternative".to_owned() } else { format!("`{text}`") };
+                    problems.add(origin, format!("{called} in pattern `{pattern}` matches no {what}"));
                 }
             }
         };
@@ -157,20 +191,27 @@ impl Config {
 
     /// Folders of manifests in the superproject.
     fn check_folders(&self, tree: &dyn SuperprojectTree, services: &[ServiceAssignment], problems: &mut Problems) {
+        let mut found: Vec<(&Origin, &str, WrongFolders<'_>)> = Vec::new();
         for environment in self.environments.values() {
             let Some(target) = &environment.target else { continue };
             for service in services.iter().filter(|one| environment.deploys(&one.name, &one.path)) {
                 let source = environment.source(target, &service.name, &service.path);
                 let Ok(SourceFolder::InTree(folder)) = source_folder(&source, &service.path) else { continue };
-                if let Some(wrong) = tree.entry(&folder).wrong(TreeEntry::Folder) {
-                    let origin = environment.source_origin(target, &service.name, &service.path);
-                    let message = format!(
-                        "`{folder}`, where `{}` has its manifests for `{}`, {wrong}",
-                        service.name, environment.name
-                    );
-                    problems.add(origin, message);
-                }
+                let Some(wrong) = tree.entry(&folder).wrong(TreeEntry::Folder) else { continue };
+                let origin = environment.source_origin(target, &service.name, &service.path);
+                let known = found.iter().position(|(at, what, _)| at.place() == origin.place() && *what == wrong);
+                let index = known.unwrap_or_else(|| {
+                    found.push((origin, wrong, WrongFolders::default()));
+                    found.len() - 1
+                });
+                let Some((.., folders)) = found.get_mut(index) else { continue };
+                folders.folders.insert(folder);
+                folders.services.insert(&service.name);
+                folders.environments.insert(&environment.name);
             }
+        }
+        for (origin, wrong, folders) in found {
+            problems.add(origin, folders.message(wrong));
         }
     }
 

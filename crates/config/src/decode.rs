@@ -181,7 +181,12 @@ fn services(file: &Node, problems: &mut Problems) -> Option<Vec<ServiceRule>> {
             "image" => {
                 let rule = image_rule(node, problems)?;
                 for (key, missing) in [("repository", rule.repository.is_none()), ("tags", rule.tags.is_empty())] {
-                    if missing {
+                    // Where it is misspelt or of another form, that has been said.
+                    let is_known = node.get(key).is_some()
+                        || file.get("images").is_some_and(|images| images.get(key).is_some())
+                        || problems.suggests("images")
+                        || problems.suggests(key);
+                    if missing && !is_known {
                         problems
                             .add(&node.origin, format!("neither this rule nor `images` has `{key}`"))
                             .with_hint("a service without an image has `kind: configuration`");

@@ -67,11 +67,17 @@ impl Pattern {
         self.matches_text(path.file_name(), path.as_str())
     }
 
-    /// Each alternative in braces, with the pattern that it alone would make.
-    pub(super) fn alternatives(&self) -> Vec<(String, Self)> {
-        let mut alternatives = Vec::new();
+    /// Each alternative in braces, those within alternatives after the one that they are in.
+    pub(super) fn alternatives(&self) -> Vec<Alternative> {
+        let mut found = Vec::new();
+        self.take_apart("", &self.text, "", None, &mut found);
+        found
+    }
+
+    /// Adds the alternatives of `inner`, which stands between two texts and is part of alternative number `within`.
+    fn take_apart(&self, before: &str, inner: &str, after: &str, within: Option<usize>, found: &mut Vec<Alternative>) {
         let (mut depth, mut begin, mut cuts) = (0_usize, 0, Vec::new());
-        for (index, character) in self.text.char_indices() {
+        for (index, character) in inner.char_indices() {
             match character {
                 '{' if depth == 0 => (depth, begin, cuts) = (1, index, vec![index]),
                 '{' => depth += 1,
@@ -79,28 +85,37 @@ impl Pattern {
                 '}' if depth == 1 => {
                     depth = 0;
                     cuts.push(index);
+                    let text = |from: usize, to: usize| inner.get(from..to).unwrap_or_default();
+                    let (before, after) =
+                        (format!("{before}{}", text(0, begin)), format!("{}{after}", text(index + 1, inner.len())));
                     for cut in cuts.windows(2) {
-                        let (&[from, to], Some(before), Some(after)) =
-                            (cut, self.text.get(..begin), self.text.get(index + 1..))
-                        else {
-                            continue;
-                        };
-                        let part = self.text.get(from + 1..to).unwrap_or_default();
-                        let alone = Self::new(&format!("{before}{part}{after}"));
-                        alternatives
-                            .extend(alone.map(|alone| (part.to_owned(), Self { by_name: self.by_name, ..alone })));
+                        let &[from, to] = cut else { continue };
+                        let part = text(from + 1, to);
+                        let Ok(alone) = Self::new(&format!("{before}{part}{after}")) else { continue };
+                        let pattern = Self { by_name: self.by_name, ..alone };
+                        found.push(Alternative { text: part.to_owned(), pattern, within });
+                        self.take_apart(&before, part, &after, Some(found.len() - 1), found);
                     }
                 }
                 '}' => depth = depth.saturating_sub(1),
                 _ => {}
             }
         }
-        alternatives
     }
 
     fn matches_text(&self, name: &str, path: &str) -> bool {
         self.matcher.is_match(if self.by_name { name } else { path })
     }
+}
+
+/// One alternative of a pattern with braces.
+pub(super) struct Alternative {
+    /// What stands between the commas; may be empty.
+    pub(super) text: String,
+    /// What is left of the whole pattern when this alternative is taken.
+    pub(super) pattern: Pattern,
+    /// Number of the alternative that it is a part of.
+    pub(super) within: Option<usize>,
 }
 
 /// What globset would accept in a sense that is not documented here is refused.
@@ -217,7 +232,7 @@ mod tests {
     fn each_alternative_stands_alone() {
         let alternatives = |text: &str| -> Vec<(String, String, bool)> {
             let all = Pattern::new(text).unwrap().alternatives();
-            all.into_iter().map(|(part, alone)| (part, alone.text.clone(), alone.by_name)).collect()
+            all.into_iter().map(|one| (one.text, one.pattern.text.clone(), one.pattern.by_name)).collect()
         };
         let one = |part: &str, text: &str, by_name| (part.to_owned(), text.to_owned(), by_name);
         assert_eq!(alternatives("services/*"), []);
@@ -230,6 +245,10 @@ mod tests {
                 one("c", "{a,b}/c", false),
                 one("d", "{a,b}/d", false)
             ]
+        );
+        assert_eq!(
+            alternatives("s-{a,{b,c}}/{d,e}").into_iter().map(|(_, alone, _)| alone).collect::<Vec<_>>(),
+            ["s-a/{d,e}", "s-{b,c}/{d,e}", "s-b/{d,e}", "s-c/{d,e}", "s-{a,{b,c}}/d", "s-{a,{b,c}}/e"]
         );
         // A word alone would be a name: within this pattern it is a path.
         assert_eq!(

@@ -1,5 +1,6 @@
 //! Problems of a configuration, and how they are shown.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -212,6 +213,12 @@ impl Problems {
         self.list.get_mut(index).expect("the index is of an element that was found or pushed")
     }
 
+    /// Whether an unknown key or name was taken for a misspelt `word`.
+    pub(super) fn suggests(&self, word: &str) -> bool {
+        let hint = did_you_mean(word);
+        self.list.iter().any(|problem| problem.hint.as_ref() == Some(&hint))
+    }
+
     pub(super) fn has_type_problem_at(&self, origin: &Origin) -> bool {
         self.list.iter().any(|problem| problem.topic == Topic::Type && problem.place.as_ref() == origin.place())
     }
@@ -248,7 +255,7 @@ impl Problem {
     /// Adds `did you mean …?` where a known word is close to the unknown one.
     pub(super) fn suggest<'a>(&mut self, word: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
         if let Some(near) = nearest(word, known) {
-            self.with_hint(format!("did you mean `{near}`?"));
+            self.with_hint(did_you_mean(near));
         }
         self
     }
@@ -258,16 +265,28 @@ impl Problem {
     }
 }
 
-/// The known word with the fewest edits to `word`, at most a third of its length.
+fn did_you_mean(word: &str) -> String {
+    format!("did you mean `{word}`?")
+}
+
+/// How many characters the beginning of a word has at least.
+const BEGINNING: usize = 3;
+
+/// The known word with the fewest edits to `word`, at most a third of its length; otherwise the only one that begins with it.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
+    let known: BTreeSet<&str> = known.into_iter().collect();
+    let mut longer = known.iter().copied().filter(|candidate| candidate.starts_with(word));
+    let only = longer.next().filter(|_| longer.next().is_none() && word.chars().count() >= BEGINNING);
     known
-        .into_iter()
+        .iter()
+        .copied()
         .map(|candidate| (edits(word, candidate), shape(word) != shape(candidate), candidate))
         .filter(|(distance, _, _)| *distance <= limit)
         // Of two that are equally near the one with another number: `sha8` is meant as `sha7`, and not as `sha`.
         .min()
         .map(|(_, _, candidate)| candidate)
+        .or(only)
 }
 
 /// The word with every digit alike.
@@ -302,9 +321,15 @@ mod tests {
     #[test]
     fn near_words_are_found_and_far_ones_are_not() {
         let known = ["smoke", "system", "load"];
-        for (word, expected) in
-            [("smokee", Some("smoke")), ("sytsem", Some("system")), ("laod", Some("load")), ("xyz", None), ("", None)]
-        {
+        for (word, expected) in [
+            ("smokee", Some("smoke")),
+            ("sytsem", Some("system")),
+            ("laod", Some("load")),
+            ("xyz", None),
+            ("", None),
+            ("sys", Some("system")),
+            ("sy", None),
+        ] {
             assert_eq!(nearest(word, known), expected, "{word}");
         }
         let variables = ["name", "short", "short_", "sha", "sha7", "sha12", "id8", "image.tag"];

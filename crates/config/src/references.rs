@@ -96,14 +96,17 @@ fn check_environment(environment: &EnvironmentLayers, node: Option<&Node>, names
 
 fn check_target(environment: &EnvironmentLayers, problems: &mut Problems) {
     let node = &environment.merged;
-    let deploys = node.get("deploy").and_then(Node::list).is_some_and(|items| !items.is_empty());
+    // What is no list is a problem of its own.
+    let deploys = node.get("deploy").is_some_and(|deploy| deploy.list().is_none_or(|services| !services.is_empty()));
     match (node.get("target"), deploys) {
         (Some(target), false) => {
+            let who = if target.origin.is_base() {
+                "each environment".to_owned()
+            } else {
+                format!("environment `{}`", environment.name)
+            };
             problems
-                .add(
-                    &target.origin,
-                    format!("environment `{}` has a target and `deploy` names nothing", environment.name),
-                )
+                .add(&target.origin, format!("{who} has a target and `deploy` names nothing"))
                 .with_hint("`deploy: [\"**\"]` is every service");
         }
         (None, true) => {

@@ -230,10 +230,9 @@ impl Config {
             let all = services.iter().map(|service| (Some(&service.name), &service.path));
             matches_nothing(problems, origin, pattern, "service", all);
         };
-        for (pattern, node) in environment.deploy.iter().zip(items) {
-            if !matched(pattern) {
-                no_service(&node.origin, pattern);
-            }
+        let idle: Vec<_> = environment.deploy.iter().zip(items).filter(|(pattern, _)| !matched(pattern)).collect();
+        for (pattern, node) in &idle {
+            no_service(&node.origin, pattern);
         }
         let overrides = environment.overrides.iter().map(|entry| (&entry.pattern, &entry.match_origin));
         let migrations = environment.migrations.iter().map(|entry| (&entry.pattern, &entry.match_origin));
@@ -300,7 +299,8 @@ impl Config {
                     .with_hint("a first wave `\"**\"` has every service that no later wave names");
             }
         }
-        if environment.target.is_some() && environment.locked_only.is_none() {
+        // What a pattern that matches nothing was to name would only be listed once more.
+        if environment.target.is_some() && environment.locked_only.is_none() && idle.is_empty() {
             let unexplained: Vec<String> = services
                 .iter()
                 .filter(|service| !environment.not_deployed.contains_key(&service.name))
@@ -313,9 +313,9 @@ impl Config {
                     .add(
                         &origin,
                         format!(
-                            "{} would be locked and not deployed to `{}`, without a reason",
+                            "{} would be locked and not deployed{}, without a reason",
                             unexplained.join(", "),
-                            environment.name
+                            if origin.is_base() { String::new() } else { format!(" to `{}`", environment.name) }
                         ),
                     )
                     .with_hint("`locked-only: { reason: … }` says why");

@@ -33,6 +33,11 @@ impl Origin {
         }
     }
 
+    /// Whether it is in what all environments share.
+    pub(super) fn is_base(&self) -> bool {
+        self.path().split('.').next() == Some("base")
+    }
+
     /// The keys that lead there; empty for a default.
     pub(super) fn path(&self) -> &str {
         self.place().map_or("", |place| &place.path)

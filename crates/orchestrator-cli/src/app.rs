@@ -85,6 +85,15 @@ fn help_of(words: &[String]) -> Option<clap::Error> {
     parser(words).try_get_matches_from(asked).err()
 }
 
+/// Help for `help COMMAND`, also with options behind it, which clap takes for the name of a command.
+fn help_command(words: &[String]) -> Option<clap::Error> {
+    let place = words.iter().position(|word| !word.starts_with('-')).filter(|place| words[*place] == "help")?;
+    let named = words.iter().enumerate().filter(|(index, _)| *index != place).map(|(_, word)| word.as_str());
+    let asked = std::iter::once("orchestrator").chain(named).chain(["--help"]);
+    let help = parser(words).try_get_matches_from(asked).err()?;
+    (help.kind() == clap::error::ErrorKind::DisplayHelp).then_some(help)
+}
+
 /// The same refusal without what variables of the environment give: the usage in it names every argument that has a value,
 /// as if the caller had to write it.
 fn without_variables(words: &[String]) -> Option<clap::Error> {
@@ -132,7 +141,17 @@ fn value_in<T: clap::ValueEnum>(words: &[String], long: &str, short: Option<&str
 /// Shows what clap says: help and version are answers, the rest is a usage error, both in the asked-for format.
 fn refuse_arguments(error: &clap::Error, words: &[String], summary: Option<String>) -> ExitCode {
     let format = format_in(words);
-    let help = if error.kind() == clap::error::ErrorKind::DisplayHelp { help_of(words) } else { None };
+    let help = match error.kind() {
+        clap::error::ErrorKind::DisplayHelp => help_of(words),
+        clap::error::ErrorKind::InvalidSubcommand => help_command(words),
+        // Where a variable of the environment gives an argument, clap lists the commands on one line in place of the help.
+        clap::error::ErrorKind::MissingSubcommand => {
+            let command = command_in(words);
+            let bare = std::iter::once("orchestrator").chain(command.split_whitespace());
+            parser(words).mut_args(|argument| argument.env(None::<&str>)).try_get_matches_from(bare).err()
+        }
+        _ => None,
+    };
     let plain = help.or_else(|| without_variables(words).filter(|plain| plain.kind() == error.kind()));
     let error = plain.as_ref().unwrap_or(error);
     let is_error = error.use_stderr();
@@ -224,6 +243,17 @@ mod tests {
             let help = help_of(&words).map(|help| help.to_string()).unwrap_or_default();
             assert!(help.contains("Usage: orchestrator lock generate"), "{line}: {help}");
         }
+    }
+
+    #[test]
+    fn help_takes_options_behind_the_command() {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<String>>();
+        for line in ["help run -o json", "-q help run", "help -o github run"] {
+            let help = help_command(&words(line)).map(|help| help.to_string()).unwrap_or_default();
+            assert!(help.contains("Usage: orchestrator run"), "{line}: {help}");
+        }
+        assert!(help_command(&words("help nothing -o json")).is_none());
+        assert!(help_command(&words("run help")).is_none());
     }
 
     #[test]

@@ -157,6 +157,9 @@ pub async fn releases(
         add_releases(context, ledger, name, &mut rows).await?;
     }
     let mut releases: Vec<ReleaseRow> = rows.into_values().collect();
+    for row in &mut releases {
+        row.rejected = v1::rejected(ledger, &row.lock);
+    }
     releases.sort_by(|one, other| (other.at, &other.release).cmp(&(one.at, &one.release)));
     releases.truncate(limit.unwrap_or(usize::MAX));
     Ok(ReleasesReport { releases })
@@ -204,8 +207,8 @@ async fn add_releases(
             row.deployed.push(name.clone());
             continue;
         }
-        let reason = match ledger.rejected(&target.lock) {
-            Some(rejection) => Some(format!("`{}` rejected its lock: {}", rejection.by, rejection.reason)),
+        let reason = match v1::rejected(ledger, &target.lock) {
+            Some(rejected) => Some(rejected),
             None if ground.is_none() => Some("no configuration has the environment any more".to_owned()),
             None if !reachable.contains(&target.release) => {
                 Some(format!("the branch of the environment never had its commit {}", target.commit.short(12)))

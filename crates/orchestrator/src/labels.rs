@@ -20,6 +20,9 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
 /// What helps with a name that is not known: the nearest that there is, and all of them.
 pub(crate) fn other_names<'a>(word: &str, holder: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
+    if names.is_empty() {
+        return format!("{holder} has none");
+    }
     let all = format!("{holder} has: {}", names.join(", "));
     match config::nearest(word, names) {
         Some(near) => format!("did you mean `{near}`? {all}"),
@@ -74,5 +77,6 @@ mod tests {
             assert_eq!(other_names(word, "the configuration", ["staging", "production"]), expected);
         }
         assert_eq!(other_names("canary", "the tree", ["staging"]), "the tree has: staging");
+        assert_eq!(other_names("canary", "the tree", []), "the tree has none");
     }
 }

@@ -204,7 +204,7 @@ fn kept(
     let known: Vec<&str> = assigned.iter().map(|assigned| assigned.assignment.name.as_str()).collect();
     let unknown: Vec<&ServiceName> = only.iter().filter(|name| !known.contains(&name.as_str())).collect();
     if !unknown.is_empty() {
-        return Err(unknown_services(&unknown, &known));
+        return Err(unknown_services(&unknown, &known, &[]));
     }
     let mut problems: Vec<Problem> = Vec::new();
     let mut kept = BTreeMap::new();
@@ -236,18 +236,20 @@ fn kept(
         .hint("name these services with `--service` too, or leave it out to resolve everything"))
 }
 
-/// The error for services that a tree has not.
-fn unknown_services(unknown: &[&ServiceName], known: &[&str]) -> Error {
+/// The error for services that a tree has not; `short` are the short names that are taken as well.
+fn unknown_services(unknown: &[&ServiceName], known: &[&str], short: &[&str]) -> Error {
+    let near = |name: &ServiceName| config::nearest(name.as_str(), known.iter().chain(short).copied());
+    let all = format!("the tree has: {}", known.join(", "));
+    if let [name] = unknown {
+        let hint = near(name).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default() + &all;
+        return Error::new(ErrorKind::Usage, format!("there is no service `{name}`")).hint(hint);
+    }
     let problems = unknown.iter().map(|name| {
-        let near = config::nearest(name.as_str(), known.iter().copied());
-        let near = near.map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
+        let near = near(name).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default();
         Problem::new(name.to_string(), format!("is no service of this tree{near}"))
     });
-    let message = match unknown {
-        [name] => format!("there is no service `{name}`"),
-        _ => format!("there are no services of {} names", unknown.len()),
-    };
-    Error::new(ErrorKind::Usage, message).problems(problems).hint(format!("the tree has: {}", known.join(", ")))
+    let message = format!("there are no services of {} names", unknown.len());
+    Error::new(ErrorKind::Usage, message).problems(problems).hint(all)
 }
 
 /// What the registry is asked for a service.
@@ -355,7 +357,8 @@ pub(crate) async fn explain(
     let by_short = short.next().filter(|_| short.next().is_none());
     let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name).or(by_short) else {
         let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
-        return Err(unknown_services(&[name], &known));
+        let short: Vec<&str> = assignments.iter().map(config::ServiceAssignment::short_name).collect();
+        return Err(unknown_services(&[name], &known, &short));
     };
     let service = assignment.name.clone();
     let submodule = revision.scan.submodules.iter().find(|submodule| submodule.path == assignment.path);

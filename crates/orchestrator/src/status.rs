@@ -1,7 +1,7 @@
 //! Where each environment stands, by the ledger.
 
 use config::{Config, Environment};
-use ledger::Ledger;
+use ledger::{Ledger, Step, StepResult};
 use lock_model::EnvironmentName;
 use promotion::attempts::{AfterProof, Locks, PlanShape, plan};
 
@@ -10,6 +10,7 @@ use crate::engine::{refused_arrival, suite_reference};
 use crate::environment_policy::{branch_of, commits_locks, environment_of, find_environment, needs_superproject};
 use crate::error::{ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
+use crate::lock::lock_file_at;
 use crate::policy_found::PolicyFound;
 use crate::report::v1::{self, Blocked, PolicyReport, StatusReport};
 use crate::revision::{Revision, load_config};
@@ -62,7 +63,7 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
 }
 
 /// Why the newest commit of an environment's branch gets no further: the last step that was taken with it failed or was
-/// refused, or no pull request brought it.
+/// refused, its lock was rejected, or no pull request brought it.
 async fn blocked(
     context: &Context,
     ledger: &Ledger,
@@ -70,6 +71,9 @@ async fn blocked(
     branch: &str,
     tip: &Revision,
 ) -> Result<Option<Blocked>> {
+    if let Some(rejected) = rejected_at(context, ledger, tip)? {
+        return Ok(Some(Blocked { commit: tip.commit.clone(), reason: rejected }));
+    }
     let last = ledger.of(&environment.name).next_back();
     let negative = last.filter(|record| record.entry.commit.as_ref() == Some(&tip.commit));
     let reason = match negative.filter(|record| record.entry.result.is_negative()) {
@@ -84,6 +88,15 @@ async fn blocked(
         None => return Ok(None),
     };
     Ok(Some(Blocked { commit: tip.commit.clone(), reason }))
+}
+
+/// Who rejected the lock that a commit has, and why.
+fn rejected_at(context: &Context, ledger: &Ledger, tip: &Revision) -> Result<Option<String>> {
+    if !ledger.records().iter().any(|record| record.is(Step::Reject, StepResult::Ok)) {
+        return Ok(None);
+    }
+    let lock = lock_file_at(context, tip.commit.as_str())?;
+    Ok(lock.and_then(|file| v1::rejected(ledger, file.lock.id())))
 }
 
 /// The configuration of the staging branch, or another one where that has none, protected branches first; with a warning

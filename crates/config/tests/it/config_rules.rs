@@ -214,7 +214,6 @@ environments:
     6: services[1]: `services/shop-cart` and `ops/shop-cart` are both named `shop-cart` (a rule with `name:` gives one of them another)
     7: services[2].match: rule `services/shop-cart` never decides: rules before it match all that it matches
     8: services[3].match: pattern `nothing/here` matches no submodule
-    13: environments.staging.deploy: `grafana` would be locked and not deployed to `staging`, without a reason (`locked-only: { reason: … }` says why)
     13: environments.staging.deploy[1]: pattern `infra/*` matches no service
     14: environments.staging.not-deployed.shop-crat: no service is named `shop-crat` (did you mean `shop-cart`?)
     15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service (did you mean `shop-cart`?)

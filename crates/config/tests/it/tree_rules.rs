@@ -193,3 +193,56 @@ fn a_proof_of_what_runs_is_asked_of_no_rendered_environment() {
     let found: Vec<String> = errors.problems().iter().map(config::Problem::line_text).collect();
     assert!(found.iter().any(|one| one.contains("target `render` starts nothing")), "{found:?}");
 }
+
+#[test]
+fn one_mistake_is_one_problem() {
+    // The tree has no folders of manifests, so that only the last case may name them.
+    let without_folders = r#"version: 1
+images: { repository: "ghcr.io/shop/{short}", tags: ["main-{sha7}"] }
+services:
+- { match: "**" }
+base:
+  target: { kind: render, source: "{path}/deploy", branch: "deploy/{mode}" }
+  deploy: ["**"]
+environments:
+  staging: { namespace: shop-staging, promote: { to: production } }
+  production: { namespace: shop-production, requires: { proven-in: staging } }
+"#;
+    let lines = |from: &str, to: &str| -> Vec<String> {
+        assert!(without_folders.contains(from), "{from}");
+        let text = without_folders.replace(from, to);
+        let errors = match Config::parse("orchestrator.yaml", text.as_bytes()) {
+            Ok(config) => match config.check_tree(&Tree::whole(), SuitesStatus::NotRequired) {
+                Ok(_) => return Vec::new(),
+                Err(errors) => errors,
+            },
+            Err(errors) => errors,
+        };
+        errors.problems().iter().map(config::Problem::line_text).collect()
+    };
+    assert_eq!(lines("version: 1", "version: 1"), [""; 0]);
+    let deploy = "deploy: [\"**\"]";
+    for (from, to, expected) in [
+        (deploy, "deploy: \"**\"", "a list is wanted here"),
+        (deploy, "deploy: [\"service/*\"]", "pattern `service/*` matches no service (did you mean `services/*`?)"),
+        (deploy, "", "each environment has a target and `deploy` names nothing"),
+        (deploy, "deploy: [\"services/*\"]", "`shop-dashboards` would be locked and not deployed, without a reason"),
+        (deploy, "deploy: [\"**\", \"services/{shop-cart,{shop-web,x}}\"]", "`x` in pattern"),
+        (deploy, "deploy: [\"**\", \"services/{shop-cart,{y,x}}\"]", "`{y,x}` in pattern"),
+        (deploy, "deploy: [\"**\", \"services/shop-{cart,}\"]", "the empty alternative in pattern"),
+        ("images:", "imagess:", "there is no key `imagess` here (did you mean `images`?)"),
+        ("repository:", "repo:", "there is no key `repo` here"),
+        ("tags: [\"main-{sha7}\"]", "tags: []", "the list is empty"),
+        ("tags: [\"main-{sha7}\"]", "tags: latest", "a list is wanted here"),
+        (
+            "{path}/deploy",
+            "manifests/{name}",
+            "each of `manifests/shop-cart`, `manifests/shop-dashboards`, `manifests/shop-web`, where `shop-cart`, \
+             `shop-dashboards`, `shop-web` have their manifests for `production`, `staging`, is not in the tree",
+        ),
+    ] {
+        let found = lines(from, to);
+        assert_eq!(found.len(), 1, "{to}: {found:#?}");
+        assert!(found[0].contains(expected), "{to}: {found:#?}");
+    }
+}

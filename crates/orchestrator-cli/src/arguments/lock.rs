@@ -170,7 +170,7 @@ pub(crate) struct LockCommitArgs {
 /// Which lock is bad.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockRejectArgs {
-    /// A lock id, a lock file, or a revision that holds one.
+    /// A lock id or at least eight digits of it, a lock file, or a revision that holds one.
     pub lock: String,
     /// Why, for everybody who meets it later.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]

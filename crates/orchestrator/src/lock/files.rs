@@ -62,7 +62,8 @@ pub(super) fn candidates(text: &str) -> [String; 4] {
     ]
 }
 
-pub(super) fn lock_file_at(context: &Workspace, revision: &str) -> Result<Option<LockFile>> {
+/// The lock that a revision holds; none where it has no such file.
+pub(crate) fn lock_file_at(context: &Workspace, revision: &str) -> Result<Option<LockFile>> {
     let bytes = Inputs::lock(&context.git, revision).map_err(|error| git_error("the lock cannot be read", error))?;
     bytes.map(|bytes| LockFile::parse(bytes, LOCK_FILE)).transpose()
 }

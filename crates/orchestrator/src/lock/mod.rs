@@ -16,6 +16,7 @@ pub use check::{LockCheckRequest, check_lock};
 pub use commit::commit_lock;
 pub use compose::{ComposeRequest, compose_override};
 pub use diff::{diff_locks, diff_locks_with_commits};
+pub(crate) use files::lock_file_at;
 pub use files::read_lock;
 pub use generate::{LockGenerateRequest, generate_lock};
 pub use migrate::{Adoption, LockMigrateRequest, migrate_lock};

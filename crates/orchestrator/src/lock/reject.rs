@@ -1,6 +1,7 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use ledger::{RecordDraft, Step, StepResult};
+use ledger::{Ledger, RecordDraft, Step, StepResult};
 use lock_model::{LOCK_FILE, LockId};
 
 use super::files::{STANDARD_INPUT, lock_file_at, read_file};
@@ -9,7 +10,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::LockRejectReport;
 
-/// Records that a lock must never be deployed. It is named by its id, by a file, or by a revision that holds it.
+/// What an id of a lock is written with before its digits.
+const ALGORITHM: &str = "sha256:";
+
+/// The digits of an id that are enough to name its lock.
+const ENOUGH_DIGITS: usize = 8;
+
+/// Records that a lock must never be deployed. It is named by its id or at least eight digits of it, by a file, or by a
+/// revision that holds it.
 ///
 /// # Errors
 ///
@@ -17,18 +25,16 @@ use crate::report::v1::LockRejectReport;
 pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<LockRejectReport> {
     context.sync()?;
     let mut store = LedgerStore::read(context).await?;
-    let (id, file, commit) = if let Ok(id) = LockId::try_from(lock) {
+    let (id, file, commit) = if let Some(id) = known_lock(store.ledger(), lock)? {
         let known = store.ledger().records().iter().rev().find(|record| record.entry.lock.as_ref() == Some(&id));
-        let Some(known) = known else {
-            return Err(Error::new(ErrorKind::Usage, format!("no record of the ledger names lock {id}"))
-                .hint("`orchestrator history` shows the locks; a file or a revision works too"));
-        };
-        (id, known.entry.lock_file.clone(), known.entry.commit.clone())
+        (id, known.and_then(|known| known.entry.lock_file.clone()), known.and_then(|known| known.entry.commit.clone()))
     } else {
         let lock = if lock == STANDARD_INPUT || Path::new(lock).is_file() {
             read_file(Path::new(lock), &context.surroundings)?
         } else {
-            let commit = context.resolve(lock)?;
+            let commit = context
+                .resolve(lock)
+                .map_err(|error| if digits(lock).is_some() { unknown_digits(lock) } else { error })?;
             lock_file_at(context, commit.as_str())?
                 .ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in {}", commit.short(12))))?
         };
@@ -41,4 +47,37 @@ pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<
     draft.commit = commit;
     let record = store.append(context, draft, &[], |_| Ok(())).await?;
     Ok(LockRejectReport { lock: id, reason: reason.to_owned(), record })
+}
+
+/// The lock of the ledger that an id names, or its first digits; none where the text names something else.
+fn known_lock(ledger: &Ledger, text: &str) -> Result<Option<LockId>> {
+    let Some(digits) = digits(text) else { return Ok(None) };
+    let known: BTreeSet<&LockId> = ledger
+        .records()
+        .iter()
+        .filter_map(|record| record.entry.lock.as_ref())
+        .filter(|lock| lock.as_str().strip_prefix(ALGORITHM).is_some_and(|id| id.starts_with(digits)))
+        .collect();
+    match known.into_iter().collect::<Vec<_>>().as_slice() {
+        [one] => Ok(Some((*one).clone())),
+        // Without the algorithm it may be a commit, or a branch of that name.
+        [] if !text.starts_with(ALGORITHM) => Ok(None),
+        [] => Err(unknown_digits(text)),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|lock| lock.as_str()).collect();
+            Err(Error::new(ErrorKind::Usage, format!("`{text}` names several locks: {}", ids.join(", "))))
+        }
+    }
+}
+
+/// The digits of a text that may be a lock's id, or the beginning of one.
+fn digits(text: &str) -> Option<&str> {
+    let digits = text.strip_prefix(ALGORITHM).unwrap_or(text);
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    (is_hex && (ENOUGH_DIGITS..=64).contains(&digits.len())).then_some(digits)
+}
+
+fn unknown_digits(text: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("no record of the ledger names a lock `{text}`, and no commit is called so"))
+        .hint("`orchestrator releases` shows the locks; a file, a branch, a tag or a full commit id works too")
 }

@@ -429,10 +429,16 @@ async fn an_unknown_service_is_a_mistake_of_the_caller_and_the_near_one_is_named
     let mut request = LockGenerateRequest::new("staging");
     request.services.insert("shop-crat".try_into().unwrap());
     let error = fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Usage);
-    assert!(error.all_problems()[0].message.contains("did you mean `shop-cart`?"), "{error}");
+    assert!(error.hints()[0].starts_with("did you mean `shop-cart`?"), "{error:?}");
     let answer = explain_image(&shop.bot(), "staging", &"shop-wbe".try_into().unwrap()).await;
     let error = fails(answer, ErrorKind::Usage);
-    assert!(error.all_problems()[0].message.contains("did you mean `shop-web`?"), "{error}");
+    assert!(error.hints()[0].starts_with("did you mean `shop-web`?"), "{error:?}");
+    request.services.insert("shop-wbe".try_into().unwrap());
+    let error = fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Usage);
+    let said: Vec<String> =
+        error.all_problems().iter().map(|one| format!("{}: {}", one.subject, one.message)).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[1].contains("shop-wbe: is no service of this tree: did you mean `shop-web`?"), "{said:?}");
 
     // So is a step that the configuration does not have.
     let error = fails(promote(&shop.bot(), &production()).await, ErrorKind::Usage);

@@ -296,7 +296,7 @@ async fn b12_a_lock_of_some_services_keeps_every_other_entry() {
     // Names that are none, and no earlier lock to take the others from.
     request.services = ["shop-nothing".try_into().unwrap()].into();
     let error = fails(generate_lock(&shop.bot(), &request).await, ErrorKind::Usage);
-    assert_eq!(error.all_problems()[0].subject, "shop-nothing");
+    assert_eq!(error.message(), "there is no service `shop-nothing`");
     let fresh = Shop::new();
     request.services = ["shop-web".try_into().unwrap()].into();
     fails(generate_lock(&fresh.bot(), &request).await, ErrorKind::Usage);

@@ -388,8 +388,14 @@ impl Text for StatusReport {
                 },
             ]);
         }
+        let deployed = self.environments.iter().filter_map(|row| Some((&row.environment, row.deployed.as_ref()?)));
+        let rejected = deployed.filter_map(|(name, deployed)| Some((name, deployed, deployed.rejected.as_ref()?)));
+        let page = rejected.fold(table.into(), |page: Page, (name, deployed, reason)| {
+            page + Page::toned(Tone::Bad, format!("{name} has release {}", deployed.release.id8()))
+                + format!(": {reason}\n")
+        });
         let blocked = self.environments.iter().filter_map(|row| Some((&row.environment, row.blocked.as_ref()?)));
-        blocked.fold(table.into(), |page: Page, (name, blocked)| {
+        blocked.fold(page, |page, (name, blocked)| {
             let what = format!("{name} is blocked at {}", blocked.commit.short(12));
             page + Page::toned(Tone::Bad, what) + format!(": {}\n", blocked.reason)
         })

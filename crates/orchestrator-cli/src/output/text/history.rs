@@ -113,6 +113,10 @@ impl Text for ReleasesReport {
         let mut refusals = String::new();
         for row in &self.releases {
             table.row(release_cells(row));
+            if let Some(rejected) = &row.rejected {
+                refusals.extend([row.release.id8(), " is never deployed again: ", rejected, "\n"]);
+                continue;
+            }
             for (choice, reason) in row.rollback.iter().filter_map(|choice| Some((choice, choice.reason.as_ref()?))) {
                 let (name, id) = (choice.environment.as_str(), row.release.id8());
                 refusals.extend([name, " cannot go back to ", id, ": ", reason, "\n"]);

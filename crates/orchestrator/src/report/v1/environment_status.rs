@@ -7,6 +7,7 @@ use promotion::attempts::{StepAction, next_steps};
 use promotion::rollback::{TargetState, open_rollback};
 
 use super::policy::PolicyReport;
+use super::releases::rejected;
 
 /// `status`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
@@ -79,6 +80,9 @@ pub struct Deployed {
     pub at: Timestamp,
     /// Number of the record in the ledger.
     pub seq: u64,
+    /// Who rejected its lock and why; absent where it was not rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
 }
 
 /// What is known about a release in its environment.
@@ -158,7 +162,7 @@ pub enum Next {
 
 /// Says where an environment stands. `plan` is what `run` would do there, as [`plan`](promotion::attempts::plan) makes it. Where the rules are read is for the caller to add.
 pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) -> EnvironmentStatus {
-    let deployed = ledger.latest_touched(environment).and_then(deployed);
+    let deployed = ledger.latest_touched(environment).and_then(|record| deployed(ledger, record));
     let release = deployed.as_ref().map(|deployed| &deployed.release);
     EnvironmentStatus {
         environment: environment.clone(),
@@ -176,10 +180,12 @@ pub fn status(ledger: &Ledger, environment: &EnvironmentName, plan: &[StepKey]) 
     }
 }
 
-fn deployed(record: &Record) -> Option<Deployed> {
+fn deployed(ledger: &Ledger, record: &Record) -> Option<Deployed> {
+    let lock = record.entry.lock.clone()?;
     Some(Deployed {
         release: record.entry.release.clone()?,
-        lock: record.entry.lock.clone()?,
+        rejected: rejected(ledger, &lock),
+        lock,
         commit: record.entry.commit.clone(),
         result: record.entry.result,
         at: record.recorded_at(),

@@ -59,6 +59,7 @@ pub use pull_requests::{
     PullRequestView, ShownComment, ShownReview, ShownStatus,
 };
 pub use pushed::PushedRefs;
+pub(crate) use releases::rejected;
 pub use releases::{ProvenIn, ReleaseRow, ReleasesReport, RollbackChoice};
 pub use rollback_check::{CheckedRelease, RollbackCheckReport};
 pub use run::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};

@@ -1,6 +1,6 @@
 //! Releases that were proven or archived.
 
-use ledger::{ProofLevel, Record};
+use ledger::{Ledger, ProofLevel, Record};
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
 use promotion::rollback::RollbackTarget;
 use schemars::JsonSchema;
@@ -35,6 +35,9 @@ pub struct ReleaseRow {
     pub at: Timestamp,
     /// The environments where its proof holds.
     pub proven: Vec<ProvenIn>,
+    /// Who rejected its lock and why; absent where it was not rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// The environments that have it now.
     pub deployed: Vec<EnvironmentName>,
     /// Of the environments that had it, those that do not have it now, and whether they can go back to it. Whether its
@@ -51,6 +54,7 @@ impl ReleaseRow {
             tag: None,
             at: target.since,
             proven: Vec::new(),
+            rejected: None,
             deployed: Vec::new(),
             rollback: Vec::new(),
         }
@@ -66,10 +70,17 @@ impl ReleaseRow {
             tag: entry.tag.clone(),
             at: record.recorded_at(),
             proven: Vec::new(),
+            rejected: None,
             deployed: Vec::new(),
             rollback: Vec::new(),
         })
     }
+}
+
+/// Who rejected a lock, why, and in which record.
+pub(crate) fn rejected(ledger: &Ledger, lock: &LockId) -> Option<String> {
+    let rejection = ledger.rejected(lock)?;
+    Some(format!("`{}` rejected its lock: {} (record {})", rejection.by, rejection.reason, rejection.seq))
 }
 
 /// A proof that holds.
