@@ -181,6 +181,23 @@ fn q1_pods_that_are_ending_hold_their_quota_before_and_while_a_version_is_waited
     staging.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0"]);
 }
 
+/// Where a Service asks pods until they have ended, the run waits for that before it calls anything wrong.
+#[test]
+fn w3_a_pod_that_takes_requests_until_it_has_ended_is_waited_for() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let until_the_end = SERVICE_OF_CART.replace("spec: { ", "spec: { publishNotReadyAddresses: true, ");
+    staging.shop.service("shop-cart").write("chart/templates/service.yaml", until_the_end);
+    let template = Deployment::of_chart().pod("terminationGracePeriodSeconds: 12");
+    staging.merge_chart(2, &["sh", "-c", "trap '' TERM; httpd -f -p 8080"], template.yaml());
+    staging.ends("run staging", 0);
+    let second = staging.merge_chart(3, SERVES, template.yaml());
+    let done = staging.ends("run staging", 0);
+    let told = "Service/shop-cart sends requests to pods that have yet to end: `shop-cart-";
+    assert!(done.stderr().contains(told), "{}", done.text());
+    assert!(staging.running().contains(&second));
+}
+
 /// Pods of an earlier version that do not take the signal to end: they are named, and the suites ask the new version.
 #[test]
 fn w3_pods_that_still_end_are_named_and_are_no_endpoint_once_suites_begin() {

@@ -108,7 +108,6 @@ fn p16_b21_b28_a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_g
         "log:",
         "the cart is broken",
         "changed: shop-cart",
-        "`orchestrator rollback`",
         "is back, and `staging` is held",
     ] {
         assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
@@ -129,7 +128,8 @@ fn b28_a_hook_that_fails_shows_its_log_and_what_ran_goes_on() {
     staging.shop.service("shop-cart").write("chart/templates/migrate.yaml", migration);
     staging.merge(3, SERVES);
     let failed = staging.ends("run staging", 21);
-    for told in ["shop-cart: Job/", "hook: ", "the schema is older than 7", "changed: shop-cart"] {
+    let back = "`orchestrator rollback staging --reason …` goes back to release";
+    for told in ["shop-cart: Job/", "hook: ", "the schema is older than 7", "changed: shop-cart", back] {
         assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
     assert_eq!(staging.running(), [first]);
@@ -143,6 +143,40 @@ spec:
   terminationGracePeriodSeconds: 0
   containers: [{ name: app, image: "IMAGE", readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 } }]
 "#;
+
+fn let_a_stranger_in(staging: &ClusterShop<'_>) {
+    let repository = format!("{}/stranger", staging.namespace);
+    let image = Image { repository: &repository, tag: "1", command: SERVES, labels: &[] };
+    let digest = staging.node.push(&image);
+    let file = staging.shop.join("stranger.yaml");
+    let reference = format!("{}/{repository}@{digest}", staging.node.registry());
+    std::fs::write(&file, STRANGER.replace("IMAGE", &reference)).unwrap();
+    staging.kubectl(&["apply", "--filename", file.to_str().unwrap()]);
+    staging.kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
+}
+
+/// The first deployment that fails has nothing to go back to, and none is offered; one that was written, and of which something
+/// else is asked than is locked, is taken back as well.
+#[test]
+fn a_release_that_is_not_what_is_locked_goes_back_too() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    staging.merge(2, &["sh", "-c", "exit 3"]);
+    let failed = staging.ends("run staging", 21);
+    assert!(!failed.stderr().contains("orchestrator rollback"), "{}", failed.text());
+    let first = staging.merge(3, SERVES);
+    staging.ends("run staging", 0);
+    let_a_stranger_in(&staging);
+    staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
+    staging.merge(4, SERVES);
+    let failed = staging.ends("run staging --on-failure rollback", 21);
+    for told in ["pods that are not proven: `stranger`", "is back, and `staging` is held"] {
+        assert!(failed.text().contains(told), "`{told}` is not in:\n{}", failed.text());
+    }
+    staging.kubectl(&["delete", "pod", "stranger"]);
+    assert_eq!(staging.running(), [first]);
+    staging.ends("verify staging", 0);
+}
 
 #[test]
 fn q3_what_was_edited_or_added_since_is_drift_and_a_strangers_endpoint_is_no_proof() {
@@ -174,14 +208,7 @@ fn q3_what_was_edited_or_added_since_is_drift_and_a_strangers_endpoint_is_no_pro
     staging.ends("deploy staging --again", 0);
     staging.ends("drift staging", 0);
 
-    let repository = format!("{}/stranger", staging.namespace);
-    let image = Image { repository: &repository, tag: "1", command: SERVES, labels: &[] };
-    let digest = staging.node.push(&image);
-    let file = staging.shop.join("stranger.yaml");
-    let reference = format!("{}/{repository}@{digest}", staging.node.registry());
-    std::fs::write(&file, STRANGER.replace("IMAGE", &reference)).unwrap();
-    kubectl(&["apply", "--filename", file.to_str().unwrap()]);
-    kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
+    let_a_stranger_in(&staging);
     let verify = staging.ends("verify staging", 1);
     assert!(verify.text().contains("Service/shop-cart sends requests to pods that are not proven: `stranger`"));
 }

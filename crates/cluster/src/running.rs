@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lock_model::Digest;
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub struct RunningPod {
     pub is_ready: bool,
     /// Whether it is being deleted.
     pub is_terminating: bool,
+    /// How long it has from the request to end until it is killed; zero where it was not asked.
+    pub grace: Duration,
     /// Its addresses, one for each family.
     pub addresses: BTreeSet<String>,
     /// All of them: init containers, sidecars and ephemeral ones too, also those that a webhook added.
@@ -99,6 +102,11 @@ impl RunningPod {
             phase: pod.text("/status/phase").unwrap_or_default().to_owned(),
             is_ready: ready::is_ready(pod),
             is_terminating: pod.is_terminating(),
+            grace: Duration::from_secs(
+                pod.integer("/metadata/deletionGracePeriodSeconds")
+                    .and_then(|it| it.try_into().ok())
+                    .unwrap_or_default(),
+            ),
             addresses: addresses(pod),
             containers: containers(pod),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use lock_model::ServiceName;
 
@@ -127,6 +128,8 @@ pub enum FindingKind {
     NotRunning,
     /// A Service sends requests to a pod of which it is not proven what it runs.
     Endpoint,
+    /// A Service sends requests to a pod that has yet to end.
+    Ending,
     /// An object that is there twice.
     Duplicate,
     /// An image that is neither locked nor written with a digest, where the rule refuses those.
@@ -199,6 +202,20 @@ impl Proof {
     /// Whether everything is as locked.
     pub fn is_proven(&self) -> bool {
         self.verdict == ProofVerdict::Proven
+    }
+
+    /// How long the pods have at most that are all that keeps it from being proven: they have yet to end, and take requests until
+    /// then. `None` where it is proven, or where it will not be by that.
+    pub fn until_ended(&self) -> Option<Duration> {
+        let is_ending = |finding: &Finding| finding.kind == FindingKind::Ending;
+        let waits = !self.findings.is_empty() && self.findings.iter().all(is_ending);
+        let longest = self.ending.iter().map(|pod| pod.grace).max();
+        longest.filter(|_| waits)
+    }
+
+    /// Whether a Service sends requests to pods that have yet to end.
+    pub fn asks_ending_pods(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind == FindingKind::Ending)
     }
 }
 

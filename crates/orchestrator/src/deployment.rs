@@ -245,14 +245,15 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
         (false, None) => Repeat::No,
     };
     engine.saved = saved;
-    match Box::pin(engine.run(&wanted, repeat)).await {
-        Ok(stopped) => Ok(engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped)),
-        Err(error) => {
-            drop(lease);
-            // Going back would hold the environment, which the newer release waits for.
-            let on_failure = if engine.superseded { OnFailure::Stop } else { request.on_failure };
-            Err(Box::pin(go_back_after(context, &request.environment, on_failure, error)).await)
-        }
+    let ended = Box::pin(engine.run(&wanted, repeat)).await;
+    let superseded = engine.superseded;
+    let ended = ended.map(|stopped| engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped));
+    drop(lease);
+    // Going back would hold the environment, which the newer release waits for.
+    if superseded {
+        ended
+    } else {
+        Box::pin(go_back_after(context, &request.environment, request.on_failure, ended)).await
     }
 }
 

@@ -85,8 +85,7 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
              Secret `{secret}`, which holds this one"
         )),
         DeployError::NotReady { .. } => Some(
-            "correct it in a change of its own, or `orchestrator rollback`; the same command goes on from here"
-                .to_owned(),
+            "correct it in a change of its own; the same command goes on from here".to_owned(),
         ),
         DeployError::Superseded { .. } => {
             Some("the newer release need not wait any longer: `orchestrator run` deploys it".to_owned())
@@ -496,7 +495,7 @@ mod tests {
             ),
             (
                 DeployError::NotReady { subject: subject(), reason: "no".to_owned(), dossier: Box::default() },
-                "orchestrator rollback",
+                "in a change of its own",
             ),
             (failed(ErrorClass::Denied), "git ls-remote URL"),
             (failed(ErrorClass::Temporary), "the same command again"),

@@ -94,15 +94,12 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     if commits_locks(&environment) {
         engine.outdate_other_locks().await?;
     }
-    match Box::pin(engine.run(&Wanted::All, Repeat::No)).await {
-        Ok(stopped) => Ok(engine.into_report(Operation::Run, request.revision.as_deref(), stopped)),
-        Err(error) => {
-            drop(lease);
-            // Going back would hold the environment, which the newer release waits for.
-            let on_failure = if engine.superseded { OnFailure::Stop } else { request.on_failure };
-            Err(Box::pin(go_back_after(context, &name, on_failure, error)).await)
-        }
-    }
+    let ended = Box::pin(engine.run(&Wanted::All, Repeat::No)).await;
+    let superseded = engine.superseded;
+    let ended = ended.map(|stopped| engine.into_report(Operation::Run, request.revision.as_deref(), stopped));
+    drop(lease);
+    // Going back would hold the environment, which the newer release waits for.
+    if superseded { ended } else { Box::pin(go_back_after(context, &name, request.on_failure, ended)).await }
 }
 
 /// Makes sure that the commit carries its lock, where locks are committed.

@@ -62,13 +62,9 @@ pub(crate) async fn unproven_endpoints(
     }
     let mut findings: Vec<Finding> = services.iter().flat_map(|deployed| rerouted(*deployed, pins)).collect();
     for (service, id, endpoints) in unproven {
-        let (pods, addresses) = named(connection, namespace_of(&id), &endpoints, proven).await?;
-        for (what, all) in [("pods that are not proven", pods), ("addresses of no proven pod", addresses)] {
-            if !all.is_empty() {
-                let all = all.into_iter().collect::<Vec<_>>().join(", ");
-                findings.push(finding(&service, format!("{id} sends requests to {what}: {all}")));
-            }
-        }
+        let all =
+            connection.list(&Kind::new("v1", "Pod"), Some(namespace_of(&id)), &cluster::Selection::default()).await?;
+        findings.extend(named(&service, &id, &endpoints, &all, proven));
     }
     Ok(findings)
 }
@@ -151,25 +147,36 @@ fn at<'a>(object: &'a Object, path: &[&str]) -> Option<&'a Value> {
     rest.iter().try_fold(object.get(*first)?, |value, key| value.get(key))
 }
 
-/// The names of the pods behind endpoints; the addresses of those without one, and of those that are not their pod's.
-async fn named(
-    connection: &Connection,
-    namespace: &str,
+/// Names the pods behind unproven endpoints of a Service, those that are ending for themselves, and the addresses of endpoints
+/// without a pod or that are not their pod's.
+fn named(
+    service: &ServiceName,
+    id: &ObjectId,
     endpoints: &BTreeSet<ReadyEndpoint>,
+    all: &[cluster::Object],
     proven: &Addresses,
-) -> Result<(BTreeSet<String>, BTreeSet<String>), DeployError> {
-    let all = connection.list(&Kind::new("v1", "Pod"), Some(namespace), &cluster::Selection::default()).await?;
-    let (mut pods, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+) -> Vec<Finding> {
+    let (mut ending, mut pods, mut addresses) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for endpoint in endpoints {
         match endpoint.pod.as_ref().filter(|uid| !proven.contains_key(*uid)) {
             Some(uid) => {
                 let pod = all.iter().find(|pod| pod.uid() == Some(uid));
-                pods.insert(pod.map_or_else(|| escaped(uid), |pod: &cluster::Object| name_of(pod.key())));
+                let list = if pod.is_some_and(cluster::Object::is_terminating) { &mut ending } else { &mut pods };
+                list.insert(pod.map_or_else(|| escaped(uid), |pod| name_of(pod.key())));
             }
             None => addresses.extend(endpoint.addresses.iter().map(|address| format!("`{}`", escaped(address)))),
         }
     }
-    Ok((pods, addresses))
+    let of_one = |(kind, what, all): (FindingKind, &str, BTreeSet<String>)| {
+        let all = all.into_iter().collect::<Vec<_>>().join(", ");
+        (!all.is_empty()).then(|| Finding { kind, ..finding(service, format!("{id} sends requests to {what}: {all}")) })
+    };
+    let lists = [
+        (FindingKind::Ending, "pods that have yet to end", ending),
+        (FindingKind::Endpoint, "pods that are not proven", pods),
+        (FindingKind::Endpoint, "addresses of no proven pod", addresses),
+    ];
+    lists.into_iter().filter_map(of_one).collect()
 }
 
 fn name_of(key: &ObjectKey) -> String {
@@ -238,6 +245,39 @@ spec:
         // One that selects other pods in the release, and these in the cluster, is asked as well.
         let both = vec!["Service/cache".to_owned(), "Service/cart".to_owned()];
         assert_eq!(found("selector: { app: redis }", "selector: { app: cart }"), (both, vec![]));
+    }
+
+    #[test]
+    fn w3_an_endpoint_that_is_ending_is_another_finding_than_one_that_stays() {
+        let service: ServiceName = "shop-cart".try_into().unwrap();
+        let pod = |name: &str, metadata: &str| {
+            let text = format!("{{ apiVersion: v1, kind: Pod, metadata: {{ name: {name}, uid: {name}{metadata} }} }}");
+            cluster::Object::new(serde_saphyr::from_str(&text).unwrap()).unwrap()
+        };
+        let all = [pod("old", ", deletionTimestamp: '2026-11-30T10:00:00Z'"), pod("stranger", "")];
+        let endpoint = |pod: Option<&str>, address: &str| {
+            let mut endpoint = ReadyEndpoint::new(BTreeSet::from([address.to_owned()]));
+            endpoint.pod = pod.map(str::to_owned);
+            endpoint
+        };
+        let text = "{ apiVersion: v1, kind: Service, metadata: { name: cart } }";
+        let rendering = Rendering::parse([text.as_bytes()], "shop").unwrap();
+        let id = rendering.objects.keys().next().unwrap();
+        let found = |endpoints: &[ReadyEndpoint]| {
+            let endpoints = endpoints.iter().cloned().collect();
+            let found = named(&service, id, &endpoints, &all, &Addresses::new());
+            found.into_iter().map(|finding| (finding.kind, finding.message)).collect::<Vec<_>>()
+        };
+        let ending =
+            (FindingKind::Ending, "Service/cart sends requests to pods that have yet to end: `old`".to_owned());
+        let strange =
+            (FindingKind::Endpoint, "Service/cart sends requests to pods that are not proven: `stranger`".to_owned());
+        let other =
+            (FindingKind::Endpoint, "Service/cart sends requests to addresses of no proven pod: `10.0.0.9`".to_owned());
+        assert_eq!(found(&[endpoint(Some("old"), "10.0.0.1")]), std::slice::from_ref(&ending));
+        let all_three =
+            [endpoint(Some("old"), "10.0.0.1"), endpoint(Some("stranger"), "10.0.0.2"), endpoint(None, "10.0.0.9")];
+        assert_eq!(found(&all_three), [ending, strange, other]);
     }
 
     #[test]

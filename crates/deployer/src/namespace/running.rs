@@ -1,6 +1,7 @@
 //! Whether what runs is what is locked: by the digest that each container of each pod reports.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use cluster::{Connection, ContainerRole, Kind, Object, ObjectKey, RunningPod, Selection};
 use lock_model::{Digest, ImageReference, ServiceName};
@@ -44,6 +45,8 @@ pub struct EndingPod {
     pub pod: String,
     /// What its main containers report that they run, without duplicates.
     pub images: BTreeSet<String>,
+    /// How long it has from the request to end until it is killed.
+    pub grace: Duration,
 }
 
 /// What was found.
@@ -194,6 +197,7 @@ impl Workload<'_> {
                 service: self.service.clone(),
                 pod: pod.key.name.clone(),
                 images: pod.containers.iter().filter(|one| self.images.contains_key(&one.name)).map(shown).collect(),
+                grace: pod.grace,
             }
         }));
         let mut proven = 0;

@@ -1,13 +1,14 @@
 //! The steps deploy, verify, proof and release.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use cluster::{LeaseKeeper, LeaseLoss, LeaseState};
 use config::{Environment, Values, Variable};
 use deployer::apply::ApplyProof;
 use deployer::helm::HelmProof;
 use deployer::settings::Configuration;
-use deployer::{Plan, PlanProgress, ProofDetail};
+use deployer::{Plan, PlanProgress, Proof, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::{Ledger, ProofVerdict};
 use lock_model::{EnvironmentName, ReleaseId, ReleaseTag, Timestamp};
@@ -19,6 +20,7 @@ use super::Engine;
 use super::deploy::{Deployable, apply_options};
 use super::execution::expand;
 use super::step_outcome::StepOutcome;
+use crate::cluster_target::before;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints;
@@ -27,6 +29,12 @@ use crate::labels::short_id;
 use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
 use crate::unpinned_images;
+
+/// How long it may take after the end of a pod until the cluster has written that it takes no requests.
+const AFTER_THE_END: Duration = Duration::from_secs(15);
+
+/// The time between two looks at pods that have yet to end.
+const BETWEEN_PROOFS: Duration = Duration::from_secs(1);
 
 /// The error of a deployment whose lease was lost before it was done: whatever it met in the cluster may be the work of the run
 /// that took it.
@@ -197,7 +205,7 @@ impl Engine<'_> {
     /// Reads back what is stored.
     pub(super) async fn verify(&mut self) -> Result<StepOutcome> {
         let deployable = self.deployable()?;
-        let proof = deployable.prove(self.context).await?;
+        let proof = self.prove(&deployable).await?;
         let mut answer = if proof.is_proven() {
             let (level, detail) = match proof.level {
                 deployer::ProofLevel::Stored => (ledger::ProofLevel::Stored, String::new()),
@@ -212,8 +220,9 @@ impl Engine<'_> {
         };
         answer.warnings.extend(proof.ending.iter().map(|ending| {
             let images = ending.images.iter().cloned().collect::<Vec<_>>().join(", ");
+            let requests = if proof.asks_ending_pods() { "" } else { ", and takes no requests of a Service" };
             format!(
-                "{}: pod `{}` of an earlier version still works until it has ended, and takes no requests of a Service: {images}",
+                "{}: pod `{}` of an earlier version still works until it has ended{requests}: {images}",
                 ending.service,
                 lock_model::escaping::escape_short(&ending.pod, 200)
             )
@@ -222,6 +231,26 @@ impl Engine<'_> {
             answer.warnings.extend(self.kept_fields(&deployable).await);
         }
         Ok(answer.document("proof.json", &proof))
+    }
+
+    /// Reads it until no Service sends requests to pods that have yet to end, where nothing else is wrong; no longer than these
+    /// pods may take.
+    async fn prove(&self, deployable: &Deployable) -> Result<Proof> {
+        let begun = Instant::now();
+        let mut is_said = false;
+        loop {
+            let proof = deployable.prove(self.context).await?;
+            let Some(grace) = proof.until_ended() else { return Ok(proof) };
+            if Instant::now() >= before(self.context.deadline, begun).min(begun + grace + AFTER_THE_END) {
+                return Ok(proof);
+            }
+            if !is_said {
+                is_said = true;
+                let found: Vec<String> = proof.findings.iter().map(ToString::to_string).collect();
+                self.context.note(format!("{}; they have up to {grace:?}", found.join("; ")));
+            }
+            tokio::time::sleep(BETWEEN_PROOFS).await;
+        }
     }
 
     /// A sentence for each object of the deployment that keeps fields of other programs: what was deployed is not all
