@@ -5,6 +5,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::connection::Connection;
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::health::HealthAnswer;
+use crate::health::roles::stable_names;
 use crate::object::Kind;
 use crate::traces::Access;
 
@@ -49,14 +50,17 @@ impl Connection {
         }
         let wrong = rules.iter().map(|(rule, verbs)| {
             let verbs = verbs.iter().copied().collect::<Vec<_>>().join(", ");
-            let Rule { group, resource, namespace, name } = rule;
+            let Rule { group, resource, namespace, names } = rule;
             let (place, role) = match namespace {
                 Some(namespace) => (format!(" in namespace `{namespace}`"), "Role"),
                 None => (String::new(), "ClusterRole"),
             };
-            let (named, names) = match name {
-                Some(name) => (format!(" `{name}`"), format!(", resourceNames: [{name}]")),
-                None => (String::new(), String::new()),
+            let shown: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let listed: Vec<&str> = names.iter().map(String::as_str).collect();
+            let (named, names) = if names.is_empty() {
+                (String::new(), String::new())
+            } else {
+                (format!(" {}", shown.join(", ")), format!(", resourceNames: [{}]", listed.join(", ")))
             };
             format!(
                 "the user of the kubeconfig may not {verbs} {resource}{named}{place}; rule of a {role}: {{ apiGroups: \
@@ -81,25 +85,27 @@ impl Connection {
         if self.may(&access(None)).await? {
             return Ok(None);
         }
-        let rule = |name: Option<String>| {
+        let rule = |names: BTreeSet<String>| {
             let (group, resource, namespace) =
                 (resource.kind.group.clone(), resource.plural.clone(), namespace.clone());
-            Some(Rule { group, resource, namespace, name })
+            Some(Rule { group, resource, namespace, names })
         };
         // What is made has no name yet that a rule could give.
         if permission.names.is_empty() || matches!(permission.verb, "create" | "list" | "watch") {
-            return Ok(rule(None));
+            return Ok(rule(BTreeSet::new()));
         }
-        let mut denied = Vec::new();
+        let mut denied = BTreeSet::new();
         for name in &permission.names {
             if !self.review(&access(Some(name))).await? {
-                denied.push(name.clone());
+                denied.insert(name.clone());
             }
         }
-        Ok(match denied.as_slice() {
-            [] => None,
-            [one] if permission.names.len() > 1 => rule(Some(one.clone())),
-            [..] => rule(None),
+        let is_one_of_many = denied.len() == 1 && permission.names.len() > 1;
+        Ok(match denied {
+            none if none.is_empty() => None,
+            // As the printed Role has it: nothing of the kind besides.
+            some if is_one_of_many || !stable_names(permission).is_empty() => rule(some),
+            _all => rule(BTreeSet::new()),
         })
     }
 }
@@ -110,5 +116,5 @@ struct Rule {
     group: String,
     resource: String,
     namespace: Option<String>,
-    name: Option<String>,
+    names: BTreeSet<String>,
 }

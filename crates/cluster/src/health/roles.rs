@@ -112,7 +112,7 @@ fn add_traces(rights: &mut BTreeMap<Right, BTreeSet<String>>) {
 }
 
 /// The names that a rule can give: those of this program's own objects. What is made, listed or watched has none.
-fn stable_names(permission: &Permission) -> BTreeSet<String> {
+pub(super) fn stable_names(permission: &Permission) -> BTreeSet<String> {
     let is_own = !permission.names.is_empty() && permission.names.iter().all(|name| name.starts_with(OWN));
     if is_own && !matches!(permission.verb, "create" | "list" | "watch") {
         permission.names.clone()

@@ -286,6 +286,8 @@ async fn b33_every_missing_permission_is_named_with_the_rule_that_gives_it() {
         permission("apps/v1", "Deployment", "delete", &[]),
         permission("coordination.k8s.io/v1", "Lease", "get", &["orchestrator-staging", "orchestrator-other"]),
         permission("v1", "Node", "list", &[]),
+        permission("v1", "Secret", "get", &["orchestrator-state"]),
+        permission("v1", "Secret", "update", &["orchestrator-state"]),
         permission("shop.example/v1", "Basket", "get", &[]),
     ];
     let asked: Vec<_> = given.iter().chain(&more).cloned().collect();
@@ -294,6 +296,11 @@ async fn b33_every_missing_permission_is_named_with_the_rule_that_gives_it() {
         "the user of the kubeconfig may not list nodes; rule of a ClusterRole: { apiGroups: [\"\"], resources: [nodes], verbs: \
          [list] }"
             .to_owned(),
+        // A right on its own Secret alone, as the printed Role gives it.
+        format!(
+            "the user of the kubeconfig may not get, update secrets `orchestrator-state` in namespace `{shop}`; rule of a Role: {{ \
+             apiGroups: [\"\"], resources: [secrets], verbs: [get, update], resourceNames: [orchestrator-state] }}"
+        ),
         format!(
             "the user of the kubeconfig may not delete, patch deployments in namespace `{shop}`; rule of a Role: {{ apiGroups: \
              [\"apps\"], resources: [deployments], verbs: [delete, patch] }}"
