@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::capacity::pods::{Defaults, amounts, container, list, pod_amounts};
-use crate::capacity::quota::{Counts, Quota};
+use crate::capacity::quota::{Counts, Quota, ephemeral_claims};
 use crate::capacity::{Amounts, Demand};
 use crate::object::{Object, ObjectKey};
 use crate::references::pod_spec;
@@ -38,10 +38,15 @@ pub(super) fn refusals(
             refusing.pods(range, spec);
         }
     }
+    let wanted = demand.wanted;
+    let mut claims: Vec<&Value> = Vec::new();
     if demand.live.is_none() {
-        for range in limit_ranges {
-            refusing.claims(range);
-        }
+        claims.extend(wanted.list("/spec/volumeClaimTemplates").iter().filter_map(|claim| claim.get("spec")));
+        claims.extend(wanted.key().kind.is("", "PersistentVolumeClaim").then(|| wanted.at("/spec")).flatten());
+    }
+    claims.extend(pod_spec(wanted).filter(|spec| makes_pods(demand, spec)).into_iter().flat_map(ephemeral_claims));
+    for range in limit_ranges {
+        refusing.claims(range, &claims);
     }
     refusing.sentences
 }
@@ -172,11 +177,7 @@ impl Refusing<'_> {
         }
     }
 
-    fn claims(&mut self, range: &Object) {
-        let of_set = self.demand.wanted.list("/spec/volumeClaimTemplates").iter().map(|claim| claim.get("spec"));
-        let is_claim = self.key().kind.is("", "PersistentVolumeClaim");
-        let own = is_claim.then(|| self.demand.wanted.at("/spec"));
-        let specs: Vec<&Value> = of_set.chain(own).flatten().collect();
+    fn claims(&mut self, range: &Object, specs: &[&Value]) {
         for spec in specs {
             let requests = amounts(spec.pointer("/resources/requests"), self.unknown);
             let of_claims = |item: &&Value| item.get("type").and_then(Value::as_str) == Some("PersistentVolumeClaim");

@@ -61,7 +61,7 @@ pub struct Shortage {
     pub hard: Amount,
     /// What is needed beyond what is used now, once the wave is done and replaced pods are gone.
     pub lasting: Amount,
-    /// What each service of that wave needs at its highest moment.
+    /// What each service needs: those of that wave at their highest moment, those before it in the end.
     pub services: BTreeMap<String, Amount>,
     /// Whether Deployments of the wave replace pods, and need room for old and new ones at once.
     pub is_rolling: bool,
@@ -141,19 +141,19 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
         report.refused.extend(refused);
     }
     for quota in &quotas {
-        let mut settled = Amounts::new();
+        let (mut settled, mut settled_of) = (Amounts::new(), BTreeMap::<String, Amounts>::new());
         let waves: BTreeSet<_> = demands.iter().map(|demand| demand.wave).collect();
         let mut short: BTreeSet<&str> = BTreeSet::new();
         let mut highest = Amounts::new();
         for wave in waves {
             let mut services: BTreeMap<String, Amounts> = BTreeMap::new();
-            let mut after = Amounts::new();
+            let mut after = BTreeMap::<String, Amounts>::new();
             let mut rolling: BTreeSet<String> = BTreeSet::new();
             for demand in demands.iter().filter(|demand| demand.wave == wave) {
                 let growth = quota.growth(demand, &defaults, bounds.nodes, &mut report.unknown);
                 add(services.entry(demand.service.to_owned()).or_default(), &growth.peak);
                 if !demand.ends_with_wave {
-                    add(&mut after, &growth.settled);
+                    add(after.entry(demand.service.to_owned()).or_default(), &growth.settled);
                 }
                 if demand.live.is_some() && demand.wanted.key().kind.is("apps", "Deployment") {
                     let more =
@@ -168,14 +168,20 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
                     .map(|(service, amounts)| (service.clone(), amount(amounts)))
                     .filter(|(_, amount)| *amount > Amount::default())
                     .collect();
-                let lasting = amount(&settled) + amount(&after);
+                let lasting = after.values().fold(amount(&settled), |sum, amounts| sum + amount(amounts));
                 let hard = quota.hard.get(resource).copied().unwrap_or_default();
                 let needed = of_services.values().fold(amount(&settled), |sum, amount| sum + *amount);
                 let moment = highest.entry(resource.clone()).or_default();
                 *moment = needed.max(*moment);
                 // The first wave that does not fit is the one to look at.
                 if !of_services.is_empty() && needed > *free && short.insert(resource) {
-                    let (quota, resource, services) = (quota.name.clone(), resource.clone(), of_services);
+                    let mut services = of_services;
+                    for (service, amounts) in &settled_of {
+                        let entry = services.entry(service.clone()).or_default();
+                        *entry = *entry + amount(amounts);
+                    }
+                    services.retain(|_, amount| *amount > Amount::default());
+                    let (quota, resource) = (quota.name.clone(), resource.clone());
                     let (free, is_rolling) = (*free, rolling.contains(&resource));
                     report.shortages.push(Shortage {
                         quota,
@@ -190,7 +196,10 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
                     });
                 }
             }
-            add(&mut settled, &after);
+            for (service, amounts) in after {
+                add(&mut settled, &amounts);
+                add(settled_of.entry(service).or_default(), &amounts);
+            }
         }
         for (resource, needed) in highest {
             let amount = |amounts: &Amounts| amounts.get(&resource).copied().unwrap_or_default();

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::capacity::pods::{Defaults, amounts, pod_amounts};
+use crate::capacity::pods::{Defaults, amounts, list, pod_amounts};
 use crate::capacity::{Amount, Amounts, Demand, Growth};
 use crate::object::Object;
 use crate::references::pod_spec;
@@ -76,8 +76,8 @@ impl Quota {
             } else {
                 old * counts.old + new * (counts.most - counts.old).max(0)
             };
-            // A finished pod is counted by its number alone.
-            let lasts = !counts.ends || resource.starts_with("count/");
+            // A finished pod is counted by its number alone, and its claims go with it.
+            let lasts = !counts.ends || resource.starts_with("count/") || is_of_claims(resource);
             let settled = if lasts { new * counts.new - now } else { Amount::default() };
             growth.peak.insert(resource.clone(), (peak - now).max(settled).max(Amount::default()));
             growth.settled.insert(resource.clone(), settled);
@@ -110,8 +110,30 @@ impl Quota {
                 is_one == *wanted
             }
         });
-        if counts { amounts } else { Amounts::new() }
+        if !counts {
+            return Amounts::new();
+        }
+        let mut amounts = amounts;
+        // A quota with scopes counts pods alone.
+        if self.scopes.is_empty() {
+            for spec in ephemeral_claims(spec) {
+                claim(&mut amounts, Some(spec), 1, unknown);
+                let number = Amounts::from([("count/persistentvolumeclaims".to_owned(), Amount::whole(1))]);
+                super::add(&mut amounts, &number);
+            }
+        }
+        amounts
     }
+}
+
+/// Claims that each pod brings for itself.
+pub(super) fn ephemeral_claims(pod: &Value) -> impl Iterator<Item = &Value> {
+    list(pod, "volumes").iter().filter_map(|volume| volume.pointer("/ephemeral/volumeClaimTemplate/spec"))
+}
+
+fn is_of_claims(resource: &str) -> bool {
+    matches!(resource, "persistentvolumeclaims" | "requests.storage")
+        || resource.contains(".storageclass.storage.k8s.io/")
 }
 
 fn scopes(object: &Object) -> Vec<Result<Scope, String>> {
@@ -143,7 +165,7 @@ fn scopes(object: &Object) -> Vec<Result<Scope, String>> {
 }
 
 fn is_known(resource: &str) -> bool {
-    let plain = ["cpu", "memory", "ephemeral-storage", "pods", "persistentvolumeclaims"].contains(&resource);
+    let plain = ["cpu", "memory", "ephemeral-storage", "pods"].contains(&resource);
     let object = matches!(
         resource,
         "services"
@@ -159,7 +181,7 @@ fn is_known(resource: &str) -> bool {
         || resource.starts_with("limits.")
         || resource.starts_with("count/")
         || resource.starts_with("hugepages-")
-        || resource.contains(".storageclass.storage.k8s.io/")
+        || is_of_claims(resource)
 }
 
 /// How many pods there are, are to be, and are there at most at one time.
@@ -251,11 +273,16 @@ fn object_counts(object: &Object, unknown: &mut BTreeSet<String>) -> Amounts {
         ("", "ConfigMap" | "Secret" | "ReplicationController") => drop(counts.insert(plural, one)),
         ("", "Service") => {
             counts.insert(plural, one);
-            let ports = Amount::whole(i64::try_from(object.list("/spec/ports").len()).unwrap_or(i64::MAX));
+            // A load balancer that needs no node ports counts those that are named.
+            let allocates = object.at("/spec/allocateLoadBalancerNodePorts").and_then(Value::as_bool) != Some(false);
+            let is_named = |port: &&Value| port.get("nodePort").and_then(Value::as_i64).is_some_and(|port| port != 0);
+            let all = object.list("/spec/ports");
+            let number = |ports: usize| Amount::whole(i64::try_from(ports).unwrap_or(i64::MAX));
+            let (ports, named) = (number(all.len()), number(all.iter().filter(is_named).count()));
             match object.text("/spec/type") {
                 Some("LoadBalancer") => {
                     counts.insert("services.loadbalancers".to_owned(), one);
-                    counts.insert("services.nodeports".to_owned(), ports);
+                    counts.insert("services.nodeports".to_owned(), if allocates { ports } else { named });
                 }
                 Some("NodePort") => drop(counts.insert("services.nodeports".to_owned(), ports)),
                 Some(_) | None => {}

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use crate::object::Object;
-use crate::ready::{Facts, Memory, Rules, Tolerance, pull};
+use crate::ready::{Facts, Memory, Rules, Tolerance, Warning, pull};
 use crate::verdict::{Cause, FailureClass, Permanence, Verdict};
 
 /// What one pod adds to the verdict on its owner.
@@ -87,6 +87,10 @@ pub(super) fn causes(pod: &Object, facts: &Facts<'_>, tolerance: &Tolerance, mem
         let message = format!("{reason} {}", said.unwrap_or_default());
         return vec![Cause::new(FailureClass::Evicted, Permanence::Temporary, key, message)];
     }
+    if let Some(refused) = refused_claim(pod, facts) {
+        let permanence = Permanence::After(tolerance.room);
+        return vec![Cause::new(FailureClass::Quota, permanence, key, &refused.message)];
+    }
     if let Some(scheduled) = pod.false_condition("PodScheduled") {
         let permanence = match scheduled.reason {
             "Unschedulable" => Permanence::After(tolerance.room),
@@ -102,6 +106,17 @@ pub(super) fn causes(pod: &Object, facts: &Facts<'_>, tolerance: &Tolerance, mem
         causes.extend(probes(pod, facts));
     }
     causes
+}
+
+/// What a controller says that could not make the claim of an ephemeral volume: the scheduler only waits for it.
+fn refused_claim<'a>(pod: &Object, facts: &Facts<'a>) -> Option<&'a Warning> {
+    let is_pending = pod.text("/status/phase") == Some("Pending");
+    let is_refused = |warning: &&Warning| {
+        Some(warning.uid.as_str()) == pod.uid()
+            && warning.reason == "FailedBinding"
+            && warning.message.contains("exceeded quota")
+    };
+    facts.warnings.iter().copied().filter(|_| is_pending).find(is_refused)
 }
 
 /// A pod whose volumes cannot be mounted stays in `ContainerCreating` for ever, and only events say why.

@@ -262,6 +262,58 @@ fn services_of_a_wave_add_up_and_later_waves_see_what_earlier_ones_left() {
     assert_eq!(needed(&report), ["limits.memory wave 0: 150Mi of 100Mi, 50Mi missing"]);
 }
 
+/// A claim of each pod's own, which its controller makes and no manifest has.
+#[test]
+fn q2_claims_of_ephemeral_volumes_count_for_every_pod() {
+    let claim = json!({ "spec": { "storageClassName": "fast", "resources": { "requests": { "storage": "1Gi" } } } });
+    let volumes = json!([{ "name": "v", "ephemeral": { "volumeClaimTemplate": claim } }]);
+    let of = |kind: &str, version: &str, image: &str| {
+        let template = json!({ "spec": { "containers": [{ "name": "c", "image": image }], "volumes": volumes } });
+        object(kind, version, &json!({ "spec": { "replicas": 2, "parallelism": 2, "template": template } }))
+    };
+    let (old, new, job) =
+        (of("Deployment", "apps/v1", "a:1"), of("Deployment", "apps/v1", "a:2"), of("Job", "batch/v1", "a:1"));
+    let hard = json!({ "persistentvolumeclaims": "0", "requests.storage": "0", "count/persistentvolumeclaims": "0",
+        "fast.storageclass.storage.k8s.io/requests.storage": "0", "count/pods": "9" });
+    let quotas = [quota(&hard, &json!({}))];
+    for (wanted, live, claims) in [(&old, None, 2), (&new, Some(&old), 1), (&job, None, 2)] {
+        let demand = Demand { service: "cart", wave: 0, wanted, live, ends_with_wave: false };
+        let expected = [
+            format!("count/persistentvolumeclaims wave 0: {claims} of 0, {claims} missing"),
+            format!("fast.storageclass.storage.k8s.io/requests.storage wave 0: {claims}Gi of 0, {claims}Gi missing"),
+            format!("persistentvolumeclaims wave 0: {claims} of 0, {claims} missing"),
+            format!("requests.storage wave 0: {claims}Gi of 0, {claims}Gi missing"),
+        ];
+        assert_eq!(needed(&fits(&[demand], &quotas)), expected);
+        // A quota with scopes counts pods alone.
+        let scoped = object(
+            "ResourceQuota",
+            "v1",
+            &json!({ "spec": { "scopes": ["BestEffort"], "hard": hard }, "status": { "hard": hard } }),
+        );
+        assert_eq!(needed(&fits(&[demand], &[scoped])), [""; 0]);
+        let range = json!({ "type": "PersistentVolumeClaim", "max": { "storage": "100Mi" } });
+        let ranges = [object("LimitRange", "v1", &json!({ "spec": { "limits": [range] } }))];
+        let refused = headroom(&[demand], &Bounds { quotas: &[], limit_ranges: &ranges, nodes: 1 }).refused;
+        assert!(refused.iter().any(|one| one.contains("at most 100Mi of `storage`, and a claim of")), "{refused:?}");
+    }
+    let same = Demand { service: "cart", wave: 0, wanted: &old, live: Some(&old), ends_with_wave: false };
+    assert!(fits(&[same], &quotas).is_enough());
+}
+
+/// What is listed adds up to what is needed, also with what was made in waves before.
+#[test]
+fn p15_a_shortage_names_everything_that_needs_it() {
+    let map = object("ConfigMap", "v1", &json!({}));
+    let demand = |service, wave| Demand { service, wave, wanted: &map, live: None, ends_with_wave: false };
+    let demands = [demand("orchestrator", 0), demand("cart", 1), demand("cart", 1), demand("pay", 2)];
+    let report = fits(&demands, &[quota(&json!({ "configmaps": "1" }), &json!({}))]);
+    assert_eq!(needed(&report), ["configmaps wave 1: 3 of 1, 2 missing"]);
+    let services: Vec<_> =
+        report.shortages[0].services.iter().map(|(name, amount)| format!("{name} {amount}")).collect();
+    assert_eq!(services, ["cart 2", "orchestrator 1"]);
+}
+
 /// A suite begins when the last rollout is over, and is gone before the next suite begins.
 #[test]
 fn p15_p17_suites_need_room_after_all_waves_one_at_a_time() {
@@ -362,6 +414,13 @@ fn every_kind_counts_as_its_controller_makes_pods_and_objects() {
         ("Job", "batch/v1", json!({ "parallelism": 4, "template": template }), "pods", Some("4")),
         ("CronJob", "batch/v1", json!({ "jobTemplate": { "spec": { "template": template } } }), "pods", None),
         ("Service", "v1", json!({ "type": "LoadBalancer", "ports": [{}, {}] }), "services.nodeports", Some("2")),
+        (
+            "Service",
+            "v1",
+            json!({ "type": "LoadBalancer", "allocateLoadBalancerNodePorts": false, "ports": [{}, { "nodePort": 30080 }] }),
+            "services.nodeports",
+            Some("1"),
+        ),
         ("Service", "v1", json!({}), "services", Some("1")),
         ("ConfigMap", "v1", json!({}), "configmaps", Some("1")),
         ("Deployment", "apps/v1", json!({ "template": template }), "count/deployments.apps", Some("1")),
