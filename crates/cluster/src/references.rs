@@ -101,6 +101,18 @@ fn claims_of(object: &Object) -> BTreeSet<&str> {
         .collect()
 }
 
+/// Where volumes of other kinds name the Secret that they are mounted with.
+const VOLUME_SECRETS: [(&str, &str); 8] = [
+    ("csi", "nodePublishSecretRef/name"),
+    ("azureFile", "secretName"),
+    ("cephfs", "secretRef/name"),
+    ("flexVolume", "secretRef/name"),
+    ("iscsi", "secretRef/name"),
+    ("rbd", "secretRef/name"),
+    ("scaleIO", "secretRef/name"),
+    ("storageos", "secretRef/name"),
+];
+
 struct Collector<'a> {
     by: &'a ObjectKey,
     targets: BTreeMap<ObjectKey, BTreeSet<String>>,
@@ -108,8 +120,11 @@ struct Collector<'a> {
 
 impl Collector<'_> {
     fn add(&mut self, kind: &str, name: Option<&str>, keys: impl IntoIterator<Item = String>) {
+        self.of_kind(Kind::new("v1", kind), name, keys);
+    }
+
+    fn of_kind(&mut self, kind: Kind, name: Option<&str>, keys: impl IntoIterator<Item = String>) {
         let Some(name) = name.filter(|name| !name.is_empty()) else { return };
-        let kind = Kind::new("v1", kind);
         let target = ObjectKey { kind, namespace: self.by.namespace.clone(), name: name.to_owned() };
         self.targets.entry(target).or_default().extend(keys);
     }
@@ -154,6 +169,7 @@ impl Collector<'_> {
                 }
             }
         }
+        self.device_claims(spec);
         for volume in list(spec, "volumes") {
             self.volume(volume, "secretName", own_claims);
             for source in volume.get("projected").map(|projected| list(projected, "sources")).unwrap_or_default() {
@@ -173,6 +189,21 @@ impl Collector<'_> {
         let claim = volume.get("persistentVolumeClaim").and_then(|claim| text(claim, "claimName"));
         let is_own = text(volume, "name").is_some_and(|name| own_claims.contains(name));
         self.add("PersistentVolumeClaim", claim.filter(|_| !is_own), []);
+        for (part, secret) in VOLUME_SECRETS {
+            self.add("Secret", volume.pointer(&format!("/{part}/{secret}")).and_then(Value::as_str), []);
+        }
+        self.storage_class(volume.pointer("/ephemeral/volumeClaimTemplate/spec"));
+    }
+
+    /// Devices that pods ask for: the claim itself, or what one is made of for each pod.
+    fn device_claims(&mut self, spec: &Value) {
+        for claim in list(spec, "resourceClaims") {
+            for (key, kind) in
+                [("resourceClaimName", "ResourceClaim"), ("resourceClaimTemplateName", "ResourceClaimTemplate")]
+            {
+                self.of_kind(Kind::new("resource.k8s.io/v1", kind), text(claim, key), []);
+            }
+        }
     }
 
     fn source(&mut self, kind: &str, source: &Value, name: &str, keys: impl IntoIterator<Item = String>) {
@@ -264,7 +295,19 @@ impl Connection {
         namespace: Option<&str>,
         references: &[Reference],
     ) -> Result<BTreeSet<String>, ClusterError> {
-        let resource = self.resource(kind).await?;
+        let resource = match self.resource(kind).await {
+            Ok(resource) => resource,
+            Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => {
+                let discovery = self.discovery().await?;
+                // Kinds of devices are young: the server has them in an earlier version, or none of them.
+                match discovery.versions(&kind.group, &kind.kind).first() {
+                    Some(version) => self.resource(&Kind { version: (*version).to_owned(), ..kind.clone() }).await?,
+                    None if discovery.is_stale(&kind.group) => return Err(error),
+                    None => return Ok(BTreeSet::new()),
+                }
+            }
+            Err(error) => return Err(error),
+        };
         let collection = with_query(&resource.collection(namespace)?, &[("resourceVersion", "0".to_owned())]);
         match self.transport.send(kind, &Call { accept: METADATA_LIST, ..Call::get(collection) }).await {
             Ok(found) => {

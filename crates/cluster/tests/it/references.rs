@@ -20,6 +20,10 @@ fn everything_that_a_pod_needs_is_found_in_every_kind_that_makes_pods() {
     let spec = json!({
         "serviceAccountName": "runner", "priorityClassName": "high", "runtimeClassName": "kata",
         "imagePullSecrets": [{ "name": "pull" }],
+        "resourceClaims": [
+            { "name": "a", "resourceClaimName": "gpu" },
+            { "name": "b", "resourceClaimTemplateName": "gpus" },
+        ],
         "initContainers": [{ "name": "i", "env": [{ "name": "A", "valueFrom": { "secretKeyRef": { "name": "s1", "key": "k1" } } }] }],
         "containers": [{ "name": "c",
             "env": [
@@ -37,6 +41,10 @@ fn everything_that_a_pod_needs_is_found_in_every_kind_that_makes_pods() {
             { "name": "c", "projected": { "sources": [{ "secret": { "name": "s4" } }, { "configMap": { "name": "c4" } }] } },
             { "name": "d", "persistentVolumeClaim": { "claimName": "data" } },
             { "name": "e", "emptyDir": {} },
+            { "name": "f", "csi": { "driver": "d.example", "nodePublishSecretRef": { "name": "s5" } } },
+            { "name": "g", "azureFile": { "secretName": "s6", "shareName": "a" } },
+            { "name": "h", "iscsi": { "secretRef": { "name": "s7" } } },
+            { "name": "i", "ephemeral": { "volumeClaimTemplate": { "spec": { "storageClassName": "fast" } } } },
         ],
     });
     let expected = [
@@ -50,9 +58,15 @@ fn everything_that_a_pod_needs_is_found_in_every_kind_that_makes_pods() {
         "Secret/s2 []",
         "Secret/s3 [tls.crt]",
         "Secret/s4 []",
+        "Secret/s5 []",
+        "Secret/s6 []",
+        "Secret/s7 []",
         "ServiceAccount/runner []",
         "RuntimeClass/kata []",
+        "ResourceClaim/gpu []",
+        "ResourceClaimTemplate/gpus []",
         "PriorityClass/high []",
+        "StorageClass/fast []",
     ];
     let template = json!({ "template": { "spec": spec } });
     for (kind, version, fields) in [
