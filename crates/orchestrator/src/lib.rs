@@ -52,6 +52,7 @@ mod hold;
 mod identity;
 mod image_availability;
 mod image_failure;
+mod image_hints;
 mod image_values;
 mod images;
 mod input_file;

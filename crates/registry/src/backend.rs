@@ -11,12 +11,13 @@ use serde::de::IgnoredAny;
 use url::Url;
 
 use crate::cache::RepositoryCache;
-use crate::document::Fetched;
+use crate::document::{Fetched, is_page};
 use crate::error::RegistryErrorKind;
 use crate::http::Answer;
 use crate::layout::LayoutReader;
 use crate::options::{Limits, Mirror, RegistryOptions};
 use crate::remote::Remote;
+use crate::request::AttemptOutcome;
 
 /// One repository, and what answers for it.
 pub(crate) struct Backend<'a> {
@@ -82,17 +83,22 @@ impl Backend<'_> {
         }
     }
 
-    /// Whether there is no tag in the repository at all: the registry does not know its name, or lists none.
-    ///
-    /// Any other answer, or none, leaves the question open.
-    pub(crate) async fn has_no_tags(&self) -> bool {
+    /// What is missing beside the tag that does not exist: the whole repository, of which the registry does not know the
+    /// name or lists no tag, or the registry itself. `None` where any other answer, or none, leaves the question open.
+    pub(crate) async fn missing_as_well(&self) -> Option<AttemptOutcome> {
         match &self.source {
             Source::Layout { reader, .. } => {
                 let inside = format!("{}:", self.repository);
-                !reader.entries().keys().any(|name| name.starts_with(&inside))
+                let is_inside = reader.entries().keys().any(|name| name.starts_with(&inside));
+                (!is_inside).then_some(AttemptOutcome::RepositoryMissing)
             }
             Source::Http { remote, .. } => {
-                remote.tags().await.is_ok_and(|answer| says_no_tags(answer.status, &answer.body))
+                let answer = remote.tags().await.ok()?;
+                if says_no_tags(answer.status, &answer.body) {
+                    return Some(AttemptOutcome::RepositoryMissing);
+                }
+                let is_page = answer.status == StatusCode::NOT_FOUND && is_page(&answer.body);
+                is_page.then_some(AttemptOutcome::PageMissing)
             }
         }
     }

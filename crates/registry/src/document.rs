@@ -143,9 +143,10 @@ impl ImageConfig {
         ReportedPlatform { os: &self.os, architecture: &self.architecture, variant: self.variant.as_deref() }
     }
 
-    /// The label that names the commit that the image was built from.
+    /// The label that names the commit that the image was built from. An empty one, which a build argument that is not set
+    /// leaves, names none.
     pub(crate) fn revision(&self) -> Option<&str> {
-        self.config.as_ref()?.labels.as_ref()?.revision.as_deref()
+        self.config.as_ref()?.labels.as_ref()?.revision.as_deref().filter(|revision| !revision.trim().is_empty())
     }
 }
 
@@ -157,9 +158,12 @@ pub(crate) fn parse(bytes: &[u8], served_as: Option<&str>) -> Result<Document, R
     if is_too_deep(bytes) {
         return Err(not_an_image(TOO_DEEP.to_owned()));
     }
-    let wire: Wire =
-        serde_json::from_slice(bytes).map_err(|error| not_an_image(unreadable(bytes, served_as, &error)))?;
-    let media_type = media_type(served_as, wire.media_type.as_deref()).map_err(not_an_image)?;
+    let wire: Wire = serde_json::from_slice(bytes).map_err(|error| unreadable(bytes, served_as, &error))?;
+    let media_type = media_type(served_as, wire.media_type.as_deref()).map_err(|reason| {
+        // A registry serves no manifest as text, whatever a proxy or a page makes of it.
+        let is_text = served_as.is_some_and(|served| served.starts_with("text/"));
+        if is_text { RegistryErrorKind::NotARegistry { reason } } else { not_an_image(reason) }
+    })?;
     let Some(kind) = DocumentKind::of(media_type) else {
         return Err(not_an_image(format!("its media type is `{}`", escaped(media_type))));
     };
@@ -234,13 +238,19 @@ fn not_an_image(reason: String) -> RegistryErrorKind {
     RegistryErrorKind::NotAnImage { reason }
 }
 
-fn unreadable(bytes: &[u8], served_as: Option<&str>, error: &serde_json::Error) -> String {
-    let looks_like_html = bytes.trim_ascii_start().starts_with(b"<");
+fn unreadable(bytes: &[u8], served_as: Option<&str>, error: &serde_json::Error) -> RegistryErrorKind {
     match served_as {
-        Some(served) if DocumentKind::of(served).is_none() => format!("the answer is `{}`", escaped(served)),
-        _ if looks_like_html => "the answer is a web page".to_owned(),
-        _ => format!("the answer is not a manifest ({error})"),
+        Some(served) if DocumentKind::of(served).is_none() => {
+            RegistryErrorKind::NotARegistry { reason: format!("the answer is `{}`", escaped(served)) }
+        }
+        _ if is_page(bytes) => RegistryErrorKind::NotARegistry { reason: "the answer is a web page".to_owned() },
+        _ => not_an_image(format!("the answer is not a manifest ({error})")),
     }
+}
+
+/// Whether an answer is HTML or XML.
+pub(crate) fn is_page(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"<")
 }
 
 /// Every key of a manifest or an index that matters, each at most once.

@@ -141,6 +141,12 @@ pub enum RegistryErrorKind {
         /// What does not fit.
         reason: String,
     },
+    /// The answer is none that a registry gives, such as a web page.
+    #[error("not an image: {reason}")]
+    NotARegistry {
+        /// What it is.
+        reason: String,
+    },
     /// The answer is not an artefact, or what is to be sent is none.
     #[error("not an artefact: {reason}")]
     NotAnArtifact {
@@ -213,6 +219,18 @@ pub enum RegistryErrorKind {
         /// The login that the request was sent with; absent when the registry had asked for none.
         login: Option<Box<LoginTrace>>,
     },
+    /// The storage to which the registry redirects refuses permission (403): no login goes there.
+    #[error("`{host}`, to which `{from}` redirects, refuses ({status}){detail}")]
+    StorageRefused {
+        /// `HOST[:PORT]` of the storage.
+        host: String,
+        /// `HOST[:PORT]` of the registry.
+        from: String,
+        /// As in 403.
+        status: u16,
+        /// What it says, with a leading colon; empty when it says nothing.
+        detail: String,
+    },
     /// The registry's certificate is not trusted.
     #[error("the certificate of `{host}` is not trusted")]
     Untrusted {
@@ -239,7 +257,7 @@ pub enum RegistryErrorKind {
         /// To where, and why that is not followed.
         reason: String,
     },
-    /// The registry is busy: 408, 429, 500, 502, 503 or 504, also after the retries.
+    /// The registry, or a proxy before it, is busy or fails: 408, 429 or 5xx, also after the retries. 501, 505 and 511 stay.
     #[error("`{host}` is busy ({status}){}", retry_after.map_or_else(String::new, |wait| format!(" and asks to wait {} s", wait.as_secs())))]
     Busy {
         /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
@@ -326,6 +344,7 @@ impl RegistryErrorKind {
             | Self::SizeDiffers { .. }
             | Self::Moved { .. }
             | Self::NotAnImage { .. }
+            | Self::NotARegistry { .. }
             | Self::NotAnArtifact { .. }
             | Self::TooLarge { .. }
             | Self::Status { .. }
@@ -337,6 +356,7 @@ impl RegistryErrorKind {
             | Self::TokenAnswer { .. }
             | Self::Realm { .. }
             | Self::Refused { .. }
+            | Self::StorageRefused { .. }
             | Self::Untrusted { .. } => ErrorClass::Denied,
             Self::Busy { .. }
             | Self::ListChanged { .. }

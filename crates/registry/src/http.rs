@@ -85,6 +85,8 @@ pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     pub(crate) host: String,
+    /// `HOST[:PORT]` that was asked at first.
+    pub(crate) asked: String,
     /// It came from another origin, to which the request was sent on.
     pub(crate) elsewhere: bool,
     /// How the login that it was asked with was found; absent when none was asked for.
@@ -227,7 +229,7 @@ impl Answer {
 
     /// What an answer that is not a success stands for; `missing` is what a 404 means here.
     pub(crate) fn into_failure(self, missing: RegistryErrorKind) -> RegistryErrorKind {
-        let Self { status, headers, body, host, elsewhere: _, login } = self;
+        let Self { status, headers, body, host, asked, elsewhere, login } = self;
         let detail = detail(&body);
         let (code, login) = (status.as_u16(), login.map(Box::new));
         match (status, login) {
@@ -239,6 +241,9 @@ impl Answer {
                 let login = login.unwrap_or_else(|| Box::new(LoginTrace::anonymous()));
                 RegistryErrorKind::LoginNeeded { host, challenge: challenge(&headers), login }
             }
+            (StatusCode::FORBIDDEN, _) if elsewhere => {
+                RegistryErrorKind::StorageRefused { host, from: asked, status: code, detail }
+            }
             (StatusCode::FORBIDDEN, login) => RegistryErrorKind::Refused { host, status: code, detail, login },
             _ => RegistryErrorKind::Status { host, status: code, detail },
         }
@@ -247,12 +252,15 @@ impl Answer {
 
 /// The statuses after which the same request can succeed.
 ///
-/// A registry that fails only at HEAD answers a GET, which is what follows.
+/// A failure of the server, or of a proxy before it, says nothing of an image, whatever its number: 520 to 529 are those of
+/// proxies. What is not implemented, a version of HTTP, and a network that asks for a login stay. A registry that fails only
+/// at HEAD answers a GET, which is what follows.
 fn is_busy(status: StatusCode, method: &Method) -> bool {
     match status.as_u16() {
-        408 | 429 | 502 | 503 | 504 => true,
+        408 | 429 => true,
         500 => *method != Method::HEAD,
-        _ => false,
+        501 | 505 | 511 => false,
+        status => (502..=599).contains(&status),
     }
 }
 
@@ -312,7 +320,7 @@ async fn read(
             return Err(RegistryErrorKind::NotAnImage { reason });
         }
     }
-    Ok(Answer { status, headers, body, host: host_of(url), elsewhere, login: None })
+    Ok(Answer { status, headers, body, host: host_of(url), asked: host_of(&ask.url), elsewhere, login: None })
 }
 
 fn length(bytes: &[u8]) -> u64 {
@@ -420,6 +428,28 @@ mod tests {
     }
 
     use super::*;
+
+    #[test]
+    fn b2_failures_of_servers_and_of_proxies_before_them_may_pass() {
+        for (status, get, head) in [
+            (404, false, false),
+            (408, true, true),
+            (418, false, false),
+            (429, true, true),
+            (500, true, false),
+            (501, false, false),
+            (502, true, true),
+            (505, false, false),
+            (507, true, true),
+            (511, false, false),
+            (520, true, true),
+            (524, true, true),
+            (529, true, true),
+        ] {
+            let code = StatusCode::from_u16(status).unwrap();
+            assert_eq!((is_busy(code, &Method::GET), is_busy(code, &Method::HEAD)), (get, head), "{status}");
+        }
+    }
 
     #[test]
     fn t21_a_redirect_never_leads_from_https_to_http_or_over_plain_http_elsewhere() {

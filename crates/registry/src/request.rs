@@ -231,6 +231,8 @@ pub enum AttemptOutcome {
     Missing,
     /// Its repository has no tag at all, or does not exist.
     RepositoryMissing,
+    /// It does not exist, and a web page says so, as no registry does.
+    PageMissing,
     /// It is there and does not say that it was built from the commit.
     OtherRevision {
         /// Of the index, or of the manifest.
@@ -253,6 +255,7 @@ impl fmt::Display for AttemptOutcome {
             Self::Found { digest } => write!(f, "found, {digest}"),
             Self::Missing => f.write_str("does not exist"),
             Self::RepositoryMissing => f.write_str("there is no such repository, or nothing in it"),
+            Self::PageMissing => f.write_str("does not exist, says a web page"),
             Self::OtherRevision { revision, .. } => f.write_str(&revision_words(revision.as_deref())),
             Self::Failed { message, .. } => f.write_str(message),
         }

@@ -12,7 +12,7 @@ use crate::error::RegistryErrorKind;
 use crate::first_looks::FirstLooks;
 use crate::registry::{Registry, Session};
 use crate::remote::Context;
-use crate::request::{Attempt, AttemptOutcome, Event, ImageRequest, Resolution, Unresolved, UnresolvedReason};
+use crate::request::{Attempt, Event, ImageRequest, Resolution, Unresolved, UnresolvedReason};
 use crate::search::{Answer, Search, Seen};
 use crate::wait_policy::{Polls, WaitPolicy};
 
@@ -111,9 +111,9 @@ impl Registry {
         let asked = attempts.into_iter().map(|(repository, attempts)| async move {
             let context = Context { deadline, on_retry: &|_: Duration, _: &str| () };
             let Ok(backend) = session.backend(&repository, context) else { return };
-            if backend.has_no_tags().await {
+            if let Some(outcome) = backend.missing_as_well().await {
                 for attempt in attempts {
-                    attempt.outcome = AttemptOutcome::RepositoryMissing;
+                    attempt.outcome = outcome.clone();
                 }
             }
         });

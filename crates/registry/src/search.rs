@@ -417,7 +417,9 @@ fn failed(kind: &RegistryErrorKind) -> AttemptOutcome {
 fn judge(revisions: &BTreeMap<Platform, Option<String>>, wanted: &CommitId) -> (Revision, Option<String>) {
     let other = revisions.values().flatten().find(|revision| !revision.eq_ignore_ascii_case(wanted.as_str()));
     if let Some(other) = other {
-        (Revision::Mismatch, Some(escaped(other)))
+        // White space would not be seen.
+        let shown = if other.trim() == other { escaped(other) } else { escaped(format!("{other:?}")) };
+        (Revision::Mismatch, Some(shown))
     } else if revisions.values().all(Option::is_some) {
         (Revision::SelfAsserted, Some(wanted.to_string()))
     } else {

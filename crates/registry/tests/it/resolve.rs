@@ -333,6 +333,9 @@ async fn t5_a_short_revision_proves_no_commit() {
     for (label, words) in [
         (OURS.get(..7).unwrap(), "names only `1111111`, which is too short to prove a commit"),
         ("v1.4.0", "names `v1.4.0`, which is no commit"),
+        (&format!("{OURS}\n"), &format!("names `\"{OURS}\\n\"`, which is no commit")),
+        ("", "does not say which commit it was built from"),
+        (" ", "does not say which commit it was built from"),
     ] {
         let unresolved = Store::default().image("a", &labelled(label)).refuses(&request(&["a"])).await;
         assert!(unresolved.reason.to_string().contains(words), "{}", unresolved.reason);

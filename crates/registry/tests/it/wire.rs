@@ -168,6 +168,7 @@ async fn a_repository_that_is_missing_is_told_from_a_tag_that_is() {
         (unknown, AttemptOutcome::RepositoryMissing),
         (tags("null"), AttemptOutcome::RepositoryMissing),
         (tags(r#"["b"]"#), AttemptOutcome::Missing),
+        (status(404).set_body_raw("<html>404 Not Found", "text/html"), AttemptOutcome::PageMissing),
         (status(404), AttemptOutcome::Missing),
         (status(403), AttemptOutcome::Missing),
     ] {
