@@ -141,22 +141,43 @@ impl HttpClient {
     /// Another scheme than `http` and `https`, an address that is denied, and `https` on a system without certificates. A
     /// name that resolves to denied addresses alone fails when the request is sent.
     pub fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, RefusedUrl> {
-        let is_secure = match url.scheme() {
-            "http" => false,
-            "https" => true,
-            other => return Err(RefusedUrl::Scheme(other.to_owned())),
+        let client = match check_url(&url)? {
+            Security::Tls => self.secure.client()?,
+            Security::None => &self.plain,
         };
-        // Only a name reaches the resolver.
-        let literal: Option<IpAddr> = match url.host() {
-            Some(Host::Ipv4(address)) => Some(address.into()),
-            Some(Host::Ipv6(address)) => Some(address.into()),
-            Some(Host::Domain(_)) | None => None,
-        };
-        if let Some(denied) = literal.filter(|address| is_denied(*address)) {
-            return Err(RefusedUrl::LinkLocal(denied));
-        }
-        let client = if is_secure { self.secure.client()? } else { &self.plain };
         Ok(client.request(method, url))
+    }
+}
+
+/// How a request is protected on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// `https`.
+    Tls,
+    /// `http`.
+    None,
+}
+
+/// Judges a URL without sending anything.
+///
+/// # Errors
+///
+/// Another scheme than `http` and `https`, and an address that is denied. A name is not looked up.
+pub fn check_url(url: &Url) -> Result<Security, RefusedUrl> {
+    let security = match url.scheme() {
+        "http" => Security::None,
+        "https" => Security::Tls,
+        other => return Err(RefusedUrl::Scheme(other.to_owned())),
+    };
+    // Only a name reaches the resolver.
+    let literal: Option<IpAddr> = match url.host() {
+        Some(Host::Ipv4(address)) => Some(address.into()),
+        Some(Host::Ipv6(address)) => Some(address.into()),
+        Some(Host::Domain(_)) | None => None,
+    };
+    match literal.filter(|address| is_denied(*address)) {
+        Some(denied) => Err(RefusedUrl::LinkLocal(denied)),
+        None => Ok(security),
     }
 }
 

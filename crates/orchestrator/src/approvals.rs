@@ -10,7 +10,7 @@ use promotion::approvals::{ApprovalVerdict, Approvals, CarriedPullRequest, Fallb
 
 use crate::context::{Context, branch_name, git_error};
 use crate::displayed_status::set_status;
-use crate::engine::{APPROVALS_STATUS, gates_passed, promotion_obstacles, pull_request_facts};
+use crate::engine::{APPROVALS_STATUS, gates_passed, promotion_obstacles, pull_request_facts, refused_by_next};
 use crate::environment_policy::{branch_of, commits_locks, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::{Inputs, changes};
@@ -91,6 +91,7 @@ pub async fn approvals(
             let target = context.branch_head(&branch).await?;
             let (into, from) = ((branch.as_str(), &target), (pull_request.head_branch.as_str(), &pull_request.head));
             report.obstacles = promotion_obstacles(context, &approvals, into, from)?;
+            report.obstacles.extend(refused_by_next(context, &store, &pull_request.head, name).await?);
         }
         state = match approvals.verdict() {
             _ if !report.obstacles.is_empty() => StatusState::Failure,

@@ -121,6 +121,11 @@ impl Problem {
         self.details.extend(details);
         self
     }
+
+    /// Subject and message in one sentence, without the details.
+    pub(crate) fn sentence(&self) -> String {
+        if self.subject.is_empty() { self.message.clone() } else { format!("{}: {}", self.subject, self.message) }
+    }
 }
 
 /// Where in a file a fault is, and what is wrong there.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::Environment;
-use deployer::{DeployError, DeployProblem, Plan, ProblemKind};
+use deployer::{DeployError, Plan, ProblemKind};
 use ledger::Ledger;
 use lock_model::{BranchName, ErrorClass, Lock, ReleaseId};
 use process::Priority;
 
 use crate::context::Context;
-use crate::engine::{Planning, Probes, fetch_manifests, needs};
+use crate::engine::{Planning, Probes, fetch_manifests, needs, taken_tag};
 use crate::error::{ErrorKind, Problem, Result};
 use crate::inputs::Unreadable;
 use crate::plan_marks::PlanMarks;
@@ -19,7 +19,7 @@ use crate::refs_in_the_way::Branches;
 use crate::report::markdown::UnpinnedRow;
 use crate::report::v1::{MergePlan, PlanVerdict, SharedProblem};
 use crate::revision::Revision;
-use crate::unpinned_images::{self, UnpinnedRules};
+use crate::unpinned_images::{self, UnpinnedRules, rendering};
 
 /// How long the services' repositories are waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -113,6 +113,7 @@ pub(crate) async fn plan_merge(
             }
         }
         findings.problems.extend(branches.in_the_way_of(environment));
+        findings.problems.extend(taken_tag(context, merge.ledger, environment, merge.release).await?);
         let mut needs = needs(context, revision, environment, &environment.suites, Probes::Asked)?;
         needs.read_settings(revision, environment);
         findings.problems.extend(needs.problems.into_iter().chain(needs.programs));
@@ -210,11 +211,6 @@ impl Findings {
         }
         None
     }
-}
-
-/// A problem of rendering, so that equal ones of several services are one.
-fn rendering(problem: &DeployProblem) -> Problem {
-    Problem::new(problem.service.as_ref().map(ToString::to_string).unwrap_or_default(), problem.text())
 }
 
 /// What the rules in force say about images that no lock decides.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use config::{AllowedImage, Environment};
-use deployer::UnpinnedImage;
-use lock_model::{Date, Digest, EnvironmentName, ImageReference, Tag};
+use deployer::{DeployError, DeployProblem, UnpinnedImage};
+use lock_model::{Date, Digest, EnvironmentName, ErrorClass, ImageReference, Tag};
 use process::Priority;
 use registry::ImageRequest;
 
@@ -203,7 +203,7 @@ async fn present_digests(
 pub(crate) struct Listed {
     /// For reviewers; what cannot be rendered cannot be listed, and a row says so.
     pub rows: Vec<UnpinnedRow>,
-    /// The images by service; absent where they are not known.
+    /// The images by service, and why the environment would refuse them; absent where neither is known.
     pub found: Option<PromotedImages>,
 }
 
@@ -231,11 +231,22 @@ pub(crate) async fn listed(
         };
         Listed { rows: vec![row], found: None }
     };
+    let refused = |problems: Vec<Problem>| {
+        let refused = problems.iter().map(Problem::sentence).collect();
+        let found = PromotedImages { environment: environment.name.clone(), services: BTreeMap::new(), refused };
+        Listed { rows: Vec::new(), found: Some(found) }
+    };
     let missing = fetch_manifests(context, revision, lock, &[environment], LIST_PATIENCE).await?;
     let mut draft = match planning.draft(&missing) {
         Ok(draft) => draft,
+        Err(error) if error.kind() == ErrorKind::Usage => return Ok(refused(vec![Problem::new("", error.message())])),
         Err(error) => return Ok(unknown(error.message().to_owned())),
     };
+    let invalid = |unread: &&Unreadable| unread.class == ErrorClass::Invalid;
+    let wrong: Vec<Problem> = draft.unread.iter().filter(invalid).map(|unread| unread.problem.clone()).collect();
+    if !wrong.is_empty() {
+        return Ok(refused(wrong));
+    }
     if let Some(Unreadable { problem, .. }) = draft.unread.first() {
         return Ok(unknown(format!("{}: {}", problem.subject, problem.message)));
     }
@@ -254,6 +265,9 @@ pub(crate) async fn listed(
         draft.leave_out(|service| !open.contains_key(service));
         let plan = match draft.render(context, priority).await {
             Ok(plan) => plan,
+            Err(DeployError::Problems(problems)) => {
+                return Ok(refused(problems.as_slice().iter().map(rendering).collect()));
+            }
             Err(error) => return Ok(unknown(error.to_string())),
         };
         let rendered = open.into_iter().map(|(name, inputs)| {
@@ -264,8 +278,16 @@ pub(crate) async fn listed(
         services.extend(rendered);
     }
     let images: Vec<UnpinnedImage> = services.values().flat_map(|service| service.images.clone()).collect();
-    let rows = rows_of(environment, &images, rules, context.now().date());
-    Ok(Listed { rows, found: Some(PromotedImages { environment: environment.name.clone(), services }) })
+    let today = context.now().date();
+    let rows = rows_of(environment, &images, rules, today);
+    let wrong = problems(context, revision, &rules.refusals(&images, today)).await;
+    let refused = draft.expired_sentence().into_iter().chain(wrong.iter().map(Problem::sentence)).collect();
+    Ok(Listed { rows, found: Some(PromotedImages { environment: environment.name.clone(), services, refused }) })
+}
+
+/// A problem of rendering, so that equal ones of several services are one.
+pub(crate) fn rendering(problem: &DeployProblem) -> Problem {
+    Problem::new(problem.service.as_ref().map(ToString::to_string).unwrap_or_default(), problem.text())
 }
 
 /// The images of a plan that its lock does not decide, each once.

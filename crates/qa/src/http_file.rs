@@ -17,13 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use lock_model::ErrorClass;
-use lock_model::escaping::excerpt;
-use reqwest::Method;
+use lock_model::escaping::{excerpt, mask_address};
 use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, Url};
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, Spanned};
 
 use crate::expectation::Expectation;
-use crate::template::Template;
+use crate::template::{Template, Variables};
 
 /// Largest file that is parsed.
 const SIZE_LIMIT: usize = 1024 * 1024;
@@ -162,6 +162,16 @@ impl HttpSuite {
     }
 }
 
+/// Why no request can be sent to an address, whatever its variables stand for.
+fn never_asked(template: &Template) -> Option<String> {
+    let stand_ins = Variables { url: Some("https://environment.invalid".to_owned()), mode: Some("mode".to_owned()) };
+    let address = template.fill(&stand_ins).ok()?;
+    match Url::parse(&address) {
+        Err(error) => Some(format!("`{}` is not a URL: {error}", excerpt(&mask_address(&address)))),
+        Ok(url) => http_client::check_url(&url).err().map(|refused| refused.to_string()),
+    }
+}
+
 fn parser_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let text = text.lines().next().unwrap_or("not readable");
@@ -204,6 +214,9 @@ impl Reader<'_> {
             self.wrong(&method, format!("`{text}` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         let parsed_url = self.template(&url);
+        if let Some(wrong) = parsed_url.as_ref().and_then(never_asked) {
+            self.wrong(&url, wrong);
+        }
         let mut parsed_headers = Vec::new();
         for (name, value) in &headers {
             match name.parse::<HeaderName>() {

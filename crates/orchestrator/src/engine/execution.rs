@@ -9,6 +9,7 @@ use lock_model::{FileMode, TreePath};
 use process::{EnvVars, Program};
 
 use super::needs::program;
+use super::tree_program::TreeProgram;
 use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result, storage};
@@ -73,6 +74,9 @@ impl<'a> Workspace<'a> {
         let folder = self.folder()?;
         for path in files.iter().chain(command.file()) {
             let file = self.revision.inputs.file(self.context, path)?;
+            if command.file() == Some(path) {
+                TreeProgram::read(path, &file.bytes).map_err(|wrong| Error::new(ErrorKind::Usage, wrong))?;
+            }
             let executable = file.mode == FileMode::Executable || command.file() == Some(path);
             write(&folder, path, &file.bytes, executable)?;
         }

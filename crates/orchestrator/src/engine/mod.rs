@@ -25,6 +25,7 @@ mod settings;
 mod statuses;
 mod step_outcome;
 mod suites;
+mod tree_program;
 
 use std::collections::BTreeSet;
 
@@ -46,8 +47,8 @@ pub(crate) use lock_commit::{
 pub(crate) use needs::{Probes, needs};
 pub(crate) use people::{approval_policy, gates_passed, promotion_obstacles, prospect, pull_request_facts};
 pub(crate) use planning::{Missing, Planning, fetch_manifests};
-pub(crate) use preflight::{Suites, preflight, preflight_suites};
-pub(crate) use promotion::{APPROVALS_STATUS, rows_of};
+pub(crate) use preflight::{Suites, preflight, preflight_suites, taken_tag};
+pub(crate) use promotion::{APPROVALS_STATUS, refused_by_next, rows_of};
 pub(crate) use pull_request_suites::{Ran, RequiredSuites, record_suite, required_suites, tested_merge};
 pub(crate) use statuses::SUITES_STATUS;
 pub(crate) use step_outcome::{Outcome, StepOutcome};

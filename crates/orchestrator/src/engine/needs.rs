@@ -2,17 +2,16 @@
 //! a pull request of what it would merge.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use config::{
     CommandLine, Environment, Kubeconfig, MachineFile, ProgramName, SourceValue, SuiteKind, Template, Variable,
 };
-use lock_model::escaping::excerpt;
 use lock_model::{SuiteName, TreePath};
 use process::Program;
 use qa::HttpSuite;
 
 use super::suites::suite;
+use super::tree_program::TreeProgram;
 use crate::cluster_target::kubeconfig_place;
 use crate::config_values;
 use crate::context::Context;
@@ -205,11 +204,15 @@ impl Looking<'_> {
                 }
             }
             ProgramName::InTree(path) => {
-                let interpreter = self.files.get(path).and_then(|bytes| interpreter(bytes));
-                let missing = interpreter.filter(|interpreter| !interpreter.is_there(self.context));
-                if let Some(interpreter) = missing {
-                    let message = format!("`./{path}` is run by `{}`, which this machine has not", interpreter.name());
-                    self.needs.programs.push(Problem::new(subject, message));
+                let Some(bytes) = self.files.get(path) else { return };
+                match TreeProgram::read(path, bytes) {
+                    Err(wrong) => self.wrong(subject, wrong),
+                    Ok(TreeProgram::Script(interpreter)) if !interpreter.is_there(self.context) => {
+                        let message =
+                            format!("`./{path}` is run by `{}`, which this machine has not", interpreter.name());
+                        self.needs.programs.push(Problem::new(subject, message));
+                    }
+                    Ok(TreeProgram::Script(_) | TreeProgram::Binary) => {}
                 }
             }
         }
@@ -256,67 +259,4 @@ pub(super) fn program(context: &Context, name: &str) -> Result<Program> {
 /// Parses the file of an HTTP suite.
 pub(super) fn http_suite(path: &TreePath, bytes: &[u8]) -> Result<HttpSuite> {
     HttpSuite::parse(path.as_str(), bytes).map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))
-}
-
-/// What the first line of a script names.
-#[derive(Debug, PartialEq, Eq)]
-enum Interpreter {
-    /// A path.
-    At(String),
-    /// A program that `env` looks for.
-    OnPath(String),
-}
-
-impl Interpreter {
-    fn is_there(&self, context: &Context) -> bool {
-        match self {
-            Self::At(path) => Path::new(path).exists(),
-            Self::OnPath(name) => program(context, name).is_ok(),
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Self::At(name) | Self::OnPath(name) => excerpt(name),
-        }
-    }
-}
-
-/// The interpreter of a script; none for a program of another kind, and where the line makes no sense.
-fn interpreter(bytes: &[u8]) -> Option<Interpreter> {
-    let line = bytes.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let mut words = std::str::from_utf8(line).ok()?.split_whitespace();
-    let path = words.next().filter(|path| path.starts_with('/'))?;
-    if !path.ends_with("/env") {
-        return Some(Interpreter::At(path.to_owned()));
-    }
-    // Options and variables of `env` itself.
-    let name = words.find(|word| !word.starts_with('-') && !word.contains('='))?;
-    let is_path = name.contains('/');
-    Some(if is_path { Interpreter::At(name.to_owned()) } else { Interpreter::OnPath(name.to_owned()) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_script_names_its_interpreter() {
-        let on_path = |name: &str| Some(Interpreter::OnPath(name.to_owned()));
-        let at = |name: &str| Some(Interpreter::At(name.to_owned()));
-        for (text, expected) in [
-            ("#!/bin/sh\necho", at("/bin/sh")),
-            ("#! /usr/bin/perl -w\n", at("/usr/bin/perl")),
-            ("#!/usr/bin/env python3\n", on_path("python3")),
-            ("#!/usr/bin/env -S PYTHONPATH=x python3 -u\n", on_path("python3")),
-            ("#!/usr/bin/env /opt/k6\n", at("/opt/k6")),
-            ("#!/usr/bin/env\n", None),
-            ("#!relative\n", None),
-            ("\x7fELF", None),
-            ("echo\n", None),
-            ("", None),
-        ] {
-            assert_eq!(interpreter(text.as_bytes()), expected, "{text}");
-        }
-    }
 }

@@ -91,7 +91,7 @@ fn open_suites(
 }
 
 /// Another tag that has the name of the release, or keeps git from making it.
-async fn taken_tag(
+pub(crate) async fn taken_tag(
     context: &Context,
     ledger: &Ledger,
     environment: &Environment,

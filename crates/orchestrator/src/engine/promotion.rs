@@ -1,5 +1,7 @@
 //! The pull request that carries proven content to the next environment.
 
+use std::collections::BTreeMap;
+
 use crate::report::markdown::{NotDeployedRow, PromotionBody, UnpinnedRow, promotion_body};
 use crate::report::v1::evidence::{Evidence, PromotedImages};
 use ::promotion::approvals::Approvals;
@@ -11,14 +13,18 @@ use lock_model::{CommitId, EnvironmentName, LOCK_FILE, Lock};
 use process::Priority;
 
 use super::Engine;
+use super::needs::{Probes, needs};
 use super::people::{carried, promotion_obstacles, prospect};
 use super::planning::Planning;
+use super::preflight::taken_tag;
 use super::step_outcome::StepOutcome;
-use crate::context::branch_name;
+use crate::context::{Context, branch_name};
 use crate::environment_policy::branch_of;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::inputs::{Inputs, changes};
+use crate::ledger_store::LedgerStore;
 use crate::policy_found::PolicyFound;
+use crate::refs_in_the_way::Branches;
 use crate::relaxed_rules::relaxed_rules;
 use crate::revision::LockFile;
 use crate::unpinned_images::{self, Listed, UnpinnedRules};
@@ -90,14 +96,16 @@ impl Engine<'_> {
             Some(policy) => Some(prospect(self.context, &policy, &since, &commits, None).await?),
             None => None,
         };
-        let obstacles = match &approvers {
+        let mut obstacles = match &approvers {
             Some(approvers) => {
                 let (into, from) = ((to_branch.as_str(), &target), (from_branch.as_str(), &self.revision.commit));
                 promotion_obstacles(self.context, approvers, into, from)?
             }
             None => Vec::new(),
         };
-        let unpinned = self.promoted_images(&to, &found).await?;
+        let mut unpinned = self.promoted_images(&to, &found).await?;
+        let refused = self.refused_by(&to, &mut unpinned).await?;
+        obstacles.extend(refused.iter().map(|reason| would_refuse(&to, reason)));
         let text = PromotionText { to: &to, target: &target, found: &found, unpinned: &unpinned.rows };
         let body = self.promotion_text(&text, approvers.as_ref(), &obstacles).await?;
         let title = pull_request::title(&self.release, &to);
@@ -131,6 +139,29 @@ impl Engine<'_> {
         let (to, ..) = self.way().ok()?.filter(|_| self.promotes)?;
         // The pods that start meanwhile come first.
         self.images_listed(&to, &UnpinnedRules::default(), Priority::Low).await.ok()?.found
+    }
+
+    /// Why the next environment would refuse to deploy the release, as far as its content says it. Goes into the document of
+    /// the promotion's record, by which approvals are counted.
+    async fn refused_by(&self, to: &EnvironmentName, unpinned: &mut Listed) -> Result<Vec<String>> {
+        let (context, ledger) = (self.context, self.store.ledger());
+        let environment = self.revision.environment(to)?;
+        let mut problems = needs(context, &self.revision, environment, &environment.suites, Probes::Asked)?.problems;
+        problems.extend(Branches::read(context).await?.in_the_way_of(environment));
+        problems.extend(taken_tag(context, ledger, environment, &self.release).await?);
+        let mut refused: Vec<String> = problems.iter().map(Problem::sentence).collect();
+        match &mut unpinned.found {
+            Some(found) => {
+                refused.splice(0..0, std::mem::take(&mut found.refused));
+                found.refused.clone_from(&refused);
+            }
+            None if refused.is_empty() => {}
+            None => {
+                let (environment, services) = (to.clone(), BTreeMap::new());
+                unpinned.found = Some(PromotedImages { environment, services, refused: refused.clone() });
+            }
+        }
+        Ok(refused)
     }
 
     /// The images that the next environment would deploy without that the lock decides them.
@@ -203,6 +234,30 @@ impl Engine<'_> {
             .map_err(|error| crate::context::git_error("the target's lock cannot be read", error))?;
         Ok(bytes.and_then(|bytes| LockFile::parse(bytes, LOCK_FILE).ok()).map(|file| file.lock))
     }
+}
+
+/// An obstacle that the content of a promotion is.
+fn would_refuse(environment: &EnvironmentName, reason: &str) -> String {
+    format!("`{environment}` would refuse it: {reason}")
+}
+
+/// What the run that promoted a commit found out that the next environment would refuse.
+pub(crate) async fn refused_by_next(
+    context: &Context,
+    store: &LedgerStore,
+    commit: &CommitId,
+    environment: &EnvironmentName,
+) -> Result<Vec<String>> {
+    let is_promotion =
+        |record: &&Record| record.entry.step == Step::Promote && record.entry.commit.as_ref() == Some(commit);
+    let Some(record) = store.ledger().records().iter().rev().find(is_promotion) else { return Ok(Vec::new()) };
+    let Some(document) = record.entry.evidence.iter().find(|one| one.name == IMAGES_DOCUMENT) else {
+        return Ok(Vec::new());
+    };
+    let found: Option<PromotedImages> = Evidence::parse(&store.document(context, &document.sha256).await?);
+    let refused =
+        found.filter(|found| found.environment == *environment).map(|found| found.refused).unwrap_or_default();
+    Ok(refused.iter().map(|reason| would_refuse(environment, reason)).collect())
 }
 
 /// The pull request to the next environment, as it stands now.

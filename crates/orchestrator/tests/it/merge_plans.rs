@@ -91,6 +91,20 @@ const FAULTS: &[Fault] = &[
         let script = executable("tests/more", "#!/usr/bin/env no-such-interpreter\n");
         suite(shop, "{ kind: command, command: [./tests/more] }", script);
     }),
+    ("`./tests/more` is empty: it would pass", |shop| {
+        suite(shop, "{ kind: command, command: [./tests/more] }", executable("tests/more", ""));
+    }),
+    ("has no `#!` in its first line", |shop| {
+        suite(shop, "{ kind: command, command: [./tests/more] }", executable("tests/more", "exit 0\n"));
+    }),
+    ("ends with a carriage return", |shop| {
+        suite(shop, "{ kind: command, command: [./tests/more] }", executable("tests/more", "#!/bin/sh\r\nexit 0\r\n"));
+    }),
+    ("tests/more.yaml:2:", |shop| {
+        let file =
+            "requests:\n- { name: one, method: GET, url: \"http://127.0.0.1:99999/\", expect: { status: 200 } }\n";
+        suite(shop, "{ kind: http, file: tests/more.yaml }", write("tests/more.yaml", file));
+    }),
 ];
 
 #[tokio::test]
@@ -149,6 +163,58 @@ async fn a_later_environment_warns_and_says_so_in_the_status() {
     let plan = plan_pull_request(&shop.bot(), &staging(), number).await.unwrap();
     assert_eq!(plan.pull_request, Some(number));
     assert!(plan.plan.is_some() && !plan.changes.is_empty(), "{plan:#?}");
+}
+
+#[tokio::test]
+async fn what_the_next_environment_would_refuse_keeps_its_promotion_from_being_merged() {
+    let shop = proven();
+    let image =
+        "apiVersion: v1\nkind: Pod\nmetadata: { name: more }\nspec: { containers: [{ name: s, image: busybox:1 }] }\n";
+    shop.bump_with("shop-web", 2, image);
+    let number = shop.open_pull_request("dev", "staging").await;
+    shop.check(number).await;
+    shop.merge("dana", number).await;
+    let refused = run(&shop.bot(), &RunRequest::new(staging())).await;
+    let story = match &refused {
+        Ok(report) => format!("{report:#?}"),
+        Err(error) => said(error),
+    };
+    let reason = "`production` would refuse it: shop-web: `docker.io/library/busybox:1`";
+    assert!(story.contains(reason), "{story}");
+    // Staging is proven all the same, and the promotion is there for people to see.
+    let open =
+        shop.forge(BOT).find_open(&crate::shop::branch("staging"), &crate::shop::branch("main")).unwrap().unwrap();
+    assert!(open.body.replace(['\\', '\u{200b}'], "").contains("would refuse it"), "{}", open.body);
+    for _ in 0..2 {
+        let counted = orchestrator::approvals(&shop.bot(), &production(), None).await.unwrap();
+        assert!(!counted.approved && counted.obstacles[0].starts_with(reason), "{counted:#?}");
+        let statuses = shop.forge(BOT).statuses(&shop.head("staging").unwrap()).unwrap();
+        let status = statuses.into_iter().find(|status| status.context == "orchestrator/approvals").unwrap();
+        assert!(status.state == StatusState::Failure && status.description.contains("would refuse it"), "{status:?}");
+    }
+    // The cure is another change, which carries both.
+    shop.bump_with("shop-web", 3, "");
+    shop.merge_dev().await;
+    shop.run_ok(&staging()).await;
+    let counted = orchestrator::approvals(&shop.bot(), &production(), None).await.unwrap();
+    assert_eq!(counted.obstacles, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_tag_in_the_way_of_the_release_is_said_before_the_merge() {
+    let shop = Shop::with(&CONFIGURATION.replace("release-{date}-{id8}", "release/{id8}"));
+    let commit = shop.head("dev").unwrap();
+    shop.git().update_ref("refs/tags/release", commit.as_str(), None).unwrap();
+    let number = shop.open_pull_request("dev", "staging").await;
+    let report = publish(&shop, number).await;
+    let later = plan_of(&report, "production");
+    let text = format!("{:?}", later.problems);
+    assert!(
+        later.verdict == PlanVerdict::Refused && text.contains("cannot be made beside tag `release`"),
+        "{later:#?}"
+    );
+    let error = fails(plan_pull_request(&shop.bot(), &production(), number).await, ErrorKind::Refused);
+    assert!(said(&error).contains("cannot be made beside tag `release`"), "{}", said(&error));
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ requests:
     tests/smoke.yaml:9:24: `get` is not one of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS
     tests/smoke.yaml:9:61: `no good` is not the name of a header
     tests/smoke.yaml:10:3: the request has no name
+    tests/smoke.yaml:10:34: `/` is not a URL: relative URL without a base
     ");
 }
 
@@ -71,4 +72,26 @@ fn what_is_not_a_suite_is_refused() {
         assert!(message.contains(expected) && message.lines().count() == 1, "{text}{message}");
     }
     assert!(HttpSuite::parse("x", b"\xff").unwrap_err().to_string().contains("not UTF-8"));
+}
+
+#[test]
+fn an_address_that_is_never_asked_is_known_when_the_file_is_read() {
+    for (address, expected) in [
+        ("/x", "is not a URL: relative URL without a base"),
+        ("http://127.0.0.1:99999/", "is not a URL: invalid port number"),
+        ("http://user:secret@127.0.0.1:99999/", "invalid port number"),
+        ("ftp://x/y", "scheme `ftp` is not supported"),
+        ("http://169.254.169.254/{mode}", "is a link-local address"),
+        ("http://[fe80::1]/", "is a link-local address"),
+    ] {
+        let message = refused(&format!(
+            "requests:\n- {{ name: a, method: GET, url: \"{address}\", expect: {{ status: 200 }} }}\n"
+        ));
+        assert!(message.starts_with("tests/smoke.yaml:2:") && message.contains(expected), "{address}: {message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
+    for address in ["{url}/x", "{url}", "http://{mode}.example/", "https://shop.example:8443/a?b={mode}"] {
+        let text = format!("requests:\n- {{ name: a, method: GET, url: \"{address}\", expect: {{ status: 200 }} }}\n");
+        HttpSuite::parse("tests/smoke.yaml", text.as_bytes()).unwrap();
+    }
 }

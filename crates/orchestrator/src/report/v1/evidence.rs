@@ -55,6 +55,9 @@ pub struct PromotedImages {
     pub environment: EnvironmentName,
     /// What each service was rendered from, and the images that were found.
     pub services: BTreeMap<ServiceName, RenderedImages>,
+    /// Why the environment would refuse to deploy it, a sentence each; empty where no reason is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }
 
 /// The images of one service that its lock does not decide.
