@@ -30,6 +30,7 @@ mod cluster_kubeconfig_file;
 mod cluster_lies;
 mod cluster_masks;
 mod cluster_moved_charts;
+mod cluster_places;
 mod cluster_plans;
 mod cluster_probes;
 mod cluster_removals;

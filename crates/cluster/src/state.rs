@@ -258,6 +258,11 @@ fn put(data: &mut Value, texts: &[(&str, &str)]) {
 }
 
 impl NamespaceState {
+    /// Tells the namespace apart from one of that name in another cluster.
+    pub fn uid(&self) -> Option<&str> {
+        self.secret.uid()
+    }
+
     fn read(secret: Object) -> Result<Self, ClusterError> {
         let damaged = |field: &str| {
             let reason = format!("its `{field}` is missing or damaged");

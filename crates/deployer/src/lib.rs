@@ -113,8 +113,8 @@ pub use image_inputs::image_inputs;
 pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
 pub use namespace::{
-    AwaitedJobs, Dossier, EndingPod, EnvironmentNamespace, Failure, FailureCause, ForeignFields, LeftLease,
-    RunningContainer, Superseding, TakenLease,
+    AwaitedJobs, ClusterTargetKind, Dossier, EndingPod, EnvironmentNamespace, Failure, FailureCause, ForeignFields,
+    LeftBehind, LeftLease, RunningContainer, Superseding, TakenLease, refusal_of_left,
 };
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};

@@ -199,6 +199,17 @@ impl Proof {
         }
     }
 
+    /// The same with what was found beyond the target.
+    #[must_use]
+    pub fn with_findings(mut self, findings: Vec<Finding>) -> Self {
+        if !findings.is_empty() {
+            self.verdict = ProofVerdict::NotProven;
+            self.findings.extend(findings);
+            self.findings.sort();
+        }
+        self
+    }
+
     /// Whether everything is as locked.
     pub fn is_proven(&self) -> bool {
         self.verdict == ProofVerdict::Proven

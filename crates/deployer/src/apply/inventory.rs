@@ -10,6 +10,7 @@ use serde_json::json;
 use super::ownership::is_applied_by_us;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
+use crate::namespace::{LeftBehind, live_objects};
 use crate::problem::escaped;
 use crate::request::NamespaceRule;
 use crate::reserved::{HELM_RELEASE, INVENTORY, PRUNE, is_record};
@@ -146,6 +147,25 @@ impl Inventory {
         Ok(())
     }
 
+    /// What of it is there, for people; `None` where nothing is.
+    fn left_behind(&self, service: &str, namespace: &str, live: &BTreeMap<ObjectKey, Object>) -> Option<LeftBehind> {
+        let service = escaped(service);
+        if let Some(damage) = &self.damage {
+            let way_out = format!("remove its objects and `{}`", inventory_name(&service));
+            return Some(LeftBehind::new(&service, format!("what `{service}` has ({damage})"), way_out));
+        }
+        let allow = self.entries.iter().filter_map(|entry| entry.namespace.clone()).collect();
+        let rule = &NamespaceRule { allow, ..NamespaceRule::default() };
+        // What another program took over, and what people keep, is not left.
+        let is_there = |entry: &&Entry| {
+            let judged = judge_leftover(entry, live.get(&entry.key()), Reach { namespace, rule });
+            matches!(judged, Leftover::Remove(_) | Leftover::TakesVolumes)
+        };
+        let names: Vec<String> = self.entries.iter().filter(is_there).map(|entry| entry.id().to_string()).collect();
+        let way_out = format!("`kubectl delete --namespace {namespace} {}` removes it", names.join(" "));
+        (!names.is_empty()).then(|| LeftBehind::new(&service, format!("`{service}` ({})", names.join(", ")), way_out))
+    }
+
     /// What is there or may be there while a new set is applied: the old entries and the new ones.
     pub(super) fn with(&self, new: &[Entry]) -> Vec<Entry> {
         let old = self.entries.iter().filter(|old| !new.iter().any(|new| new.is_of(&old.key())));
@@ -158,6 +178,15 @@ impl Inventory {
         let is_applied = |entry: &Entry| entry.uid.as_deref().is_some_and(|uid| applied.contains(uid));
         self.entries.iter().filter(|entry| !new.contains(&entry.id()) && !is_applied(entry)).collect()
     }
+}
+
+/// What inventories of a namespace name and is still there, whatever services there are. Data alone does not run.
+pub(crate) async fn left_objects(connection: &Connection, namespace: &str) -> Result<Vec<LeftBehind>, DeployError> {
+    let inventories = Inventory::read_all(connection, namespace).await?;
+    let entries = inventories.values().flat_map(|inventory| &inventory.entries);
+    let live = live_objects(connection, &entries.map(Entry::key).collect()).await?;
+    let left = inventories.iter().filter_map(|(service, inventory)| inventory.left_behind(service, namespace, &live));
+    Ok(left.collect())
 }
 
 /// The name of a service's inventory.

@@ -34,6 +34,7 @@ pub use plan::{HelmPlan, PlannedRelease, ReleaseAction};
 pub use program::{HelmMajor, HelmProgram, HelmVersion};
 pub use proof::HelmProof;
 pub use removed::LeftRelease;
+pub(crate) use removed::left_releases;
 pub use render::plan_from_nothing;
 pub(crate) use render::{in_parallel, render_stable, run_blocking, words_of};
 pub use target::{AppliedRelease, HelmApplied, HelmTarget};

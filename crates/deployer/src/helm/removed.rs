@@ -20,8 +20,8 @@ use crate::diff::{ChangeReason, DiffedObject, Masking, ServiceChanges, object_ch
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
-use crate::namespace::{Inspection, Rendering, inspect_last_hooks, live_objects};
-use crate::problem::DeployProblem;
+use crate::namespace::{Inspection, LeftBehind, Rendering, inspect_last_hooks, live_objects};
+use crate::problem::{DeployProblem, escaped};
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, RemovedServiceRule};
 use crate::reserved::HELM_RELEASE;
@@ -162,6 +162,23 @@ impl LeftRelease {
         );
         Finding { service: Some(self.service.clone()), path: None, kind: FindingKind::Left, message }
     }
+}
+
+/// The releases of a namespace that this program made, whatever services there are.
+pub(crate) async fn left_releases(connection: &Connection, namespace: &str) -> Result<Vec<LeftBehind>, DeployError> {
+    let stored = stored_releases(connection, namespace, |_| false).await?;
+    let made_here = stored.iter().filter(|(_, release)| !release.is_foreign);
+    Ok(made_here.map(|(name, release)| left_behind(name, release, namespace)).collect())
+}
+
+fn left_behind(name: &str, release: &StoredRelease, namespace: &str) -> LeftBehind {
+    let (objects, volumes) = (&release.rendering.objects, lost_volumes(release.rendering.objects.iter()));
+    let name = escaped(name);
+    let mut way_out = format!("`helm uninstall {name} --namespace {namespace}` removes it");
+    if !volumes.is_empty() {
+        way_out = format!("{way_out}, and {}", kept_volumes(&volumes));
+    }
+    LeftBehind::new(&name, format!("helm release `{name}` (objects: {})", objects.len()), way_out)
 }
 
 /// Why a release stays although its service has left.

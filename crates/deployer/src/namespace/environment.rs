@@ -183,7 +183,7 @@ impl EnvironmentNamespace {
         DeployProblems::new(vec![problem]).map_or(Ok(()), |problems| Err(problems.into()))
     }
 
-    fn owner(&self, environment: &str) -> NamespaceOwner {
+    pub(super) fn owner(&self, environment: &str) -> NamespaceOwner {
         NamespaceOwner { repository: self.repository.clone(), environment: environment.to_owned() }
     }
 

@@ -13,6 +13,7 @@ mod foreign_fields;
 mod inspect;
 mod jobs;
 mod leasing;
+mod left_behind;
 mod live;
 mod objects;
 mod removal;
@@ -36,6 +37,7 @@ pub(crate) use inspect::{ImageFault, ImageFaults, Inspection, LabelFault, image_
 pub use jobs::AwaitedJobs;
 pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
 pub use leasing::TakenLease;
+pub use left_behind::{ClusterTargetKind, LeftBehind, refusal_of_left};
 pub(crate) use live::{Live, compare, content, missing_references, placed, refused_by_rule, unserved_kinds};
 pub(crate) use objects::{labelled_objects, live_objects};
 pub(crate) use rendering::{HOOK, Rendering};

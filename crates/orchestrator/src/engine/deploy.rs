@@ -8,15 +8,16 @@ use deployer::apply::{ApplyApplied, ConflictRule};
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
-    AppliedDetail, ApplyOptions, DeployError, DeployEvent, DeployProblems, DeployRequest, DeployService, Dossier,
-    Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles, Superseding,
-    Target,
+    AppliedDetail, ApplyOptions, ClusterTargetKind, DeployError, DeployEvent, DeployProblems, DeployRequest,
+    DeployService, Dossier, Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget,
+    SameFiles, Superseding, Target,
 };
 use lock_model::{BranchName, ServiceName};
 use process::Priority;
 use promotion::attempts::Fence;
 use tokio::sync::Notify;
 
+use super::former_places::FormerPlace;
 use super::image_styles::ImageStyle;
 use crate::cluster_target::{ClusterPlace, program_search};
 use crate::context::Context;
@@ -40,6 +41,8 @@ pub(crate) struct Deployable {
     pub styles: BTreeMap<ServiceName, Vec<ImageStyle>>,
     /// Whether a newer release waits for the environment.
     pub superseding: Superseding,
+    /// Where it was deployed before in another way.
+    pub former: Vec<FormerPlace>,
 }
 
 /// Where an environment is deployed to.
@@ -59,6 +62,15 @@ impl Destination {
         match self {
             Self::Render { .. } => None,
             Self::Helm(place) | Self::Apply(place, _) => Some(place),
+        }
+    }
+
+    /// The target that writes a namespace; `None` where none is written.
+    pub(crate) fn kind(&self) -> Option<ClusterTargetKind> {
+        match self {
+            Self::Render { .. } => None,
+            Self::Helm(_) => Some(ClusterTargetKind::Helm),
+            Self::Apply(..) => Some(ClusterTargetKind::Apply),
         }
     }
 }
@@ -135,9 +147,19 @@ impl Deployable {
         Some(format!("`not-deployed` of `{}` has expired for {}", self.request.environment, list.join(", ")))
     }
 
-    /// Compares with what is deployed now; an error where the target cannot even be asked.
+    /// Compares with what is deployed now, here and where it was deployed before; an error where the target cannot even be
+    /// asked.
     pub(crate) async fn compare(&self, context: &Context) -> Result<Result<Plan, DeployError>> {
-        Ok(self.target(context, None).await?.plan(&self.request).await)
+        let target = self.target(context, None).await?;
+        let left = Box::pin(self.left_elsewhere(context)).await?;
+        if let Some(refusal) = left.refusal {
+            return Ok(Err(refusal));
+        }
+        let mut planned = target.plan(&self.request).await;
+        if let Ok(plan) = &mut planned {
+            plan.notes.extend(left.findings.iter().map(ToString::to_string).chain(left.unknown));
+        }
+        Ok(planned)
     }
 
     /// Why the settings of the request have to be deployed again.
@@ -316,9 +338,12 @@ impl Deployable {
         self.target(context, None).await?.foreign_fields(&self.request).await.map_err(not_read)
     }
 
-    /// Reads back what is stored, and what runs, and compares it with the lock.
+    /// Reads back what is stored, and what runs, and compares it with the lock; what runs where it was deployed before is a
+    /// finding.
     pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
-        self.target(context, None).await?.prove(&self.request).await.map_err(not_read)
+        let proof = self.target(context, None).await?.prove(&self.request).await.map_err(not_read)?;
+        let left = Box::pin(self.left_elsewhere(context)).await?;
+        Ok(proof.with_findings(left.findings))
     }
 }
 

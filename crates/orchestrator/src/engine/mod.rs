@@ -6,6 +6,7 @@ mod cluster_services;
 mod container_suites;
 mod deploy;
 mod execution;
+mod former_places;
 mod gates;
 mod health;
 mod image_styles;

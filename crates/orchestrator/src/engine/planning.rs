@@ -183,7 +183,8 @@ impl Planning<'_> {
             request.other_images.extend(pin(service));
             request.not_deployed.push(NotDeployed { name: name.clone(), reason });
         }
-        Ok(Deployable { request, destination, expired, unread, styles, superseding: Superseding::default() })
+        let former = self.former_places()?;
+        Ok(Deployable { request, destination, expired, unread, styles, superseding: Superseding::default(), former })
     }
 
     fn cluster_place(&self) -> Result<ClusterPlace> {

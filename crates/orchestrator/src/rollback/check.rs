@@ -86,7 +86,11 @@ async fn judge(context: &Context, ledger: &Ledger, name: &EnvironmentName, targe
     let warnings = migrations.warnings().collect();
     problems.extend(migrations.irreversible);
     let planning = Planning { context, ledger, revision: &revision, environment, lock, release: &release };
-    let planned = match planning.refuse_foreign_places(context).await {
+    let may_write = match planning.refuse_left_place(context).await {
+        Ok(()) => planning.refuse_foreign_places(context).await,
+        Err(error) => Err(error),
+    };
+    let planned = match may_write {
         Ok(()) => match Box::pin(planning.with_settings(context, Configuration::OfRelease)).await {
             Ok(deployable) => deployable.plan(context).await.map(drop),
             Err(error) => Err(error),

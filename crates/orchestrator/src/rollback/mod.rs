@@ -137,6 +137,7 @@ async fn judge<'a>(context: &'a Context, request: &RollbackRequest) -> Result<Ju
         TargetState::Done { .. } => {}
     }
     let migrations = migrations(context, &engine, &target, request)?;
+    engine.planning().refuse_left_place(context).await?;
     engine.planning().refuse_foreign_places(context).await?;
     may_roll_back(context, &engine, &target).await?;
     let leaves = leaves(engine.store.ledger(), name, &target);
@@ -159,6 +160,7 @@ pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Resu
     let (engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
     let images = images_are_there(context, &engine, &target, &ground).await?;
     let migrations = migrations(context, &engine, &target, request)?;
+    engine.planning().refuse_left_place(context).await?;
     engine.planning().refuse_foreign_places(context).await?;
     let leaves = leaves(engine.store.ledger(), &name, &target);
     if let Some(left) = leaves.as_ref().filter(|_| request.reject) {
