@@ -122,6 +122,8 @@ fn b15_t25_a_registry_with_tls_of_its_own_is_configured_by_the_commit() {
     // Files are those of the commit, whatever lies in the work tree.
     clone.write("ops/authority.pem", "not the one that was committed");
 
+    let no_pem = shop.orchestrator("config check").run().expect_code(2);
+    assert!(no_pem.text().contains(".ca`: `ops/authority.pem` holds no certificate"), "{}", no_pem.text());
     let unset = shop.ends(line, 2);
     assert!(unset.stderr().contains("`CLIENT_KEY`, which is not set"), "{}", unset.text());
     let broken = shop.orchestrator(line).env("CLIENT_KEY", "canary-key").run().expect_code(2);

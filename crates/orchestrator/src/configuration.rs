@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ::forge::{BranchRules, RefPattern, Role, User};
 use config::{Config, ShowOrigin, SourceValue, SuitesStatus, SuperprojectTree, Target};
-use lock_model::{BranchName, CONFIG_FILE, EnvironmentName};
+use lock_model::{BranchName, CONFIG_FILE, EnvironmentName, TreePath};
 
 use crate::context::{Local, Surroundings, git_error};
 use crate::engine::SUITES_STATUS;
@@ -16,6 +16,7 @@ use crate::hints;
 use crate::input_file::read_input;
 use crate::inputs::Inputs;
 use crate::judged_tree::{CommitTree, WorkTree};
+use crate::registry_client;
 use crate::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport, NotJudged};
 use crate::revision::parse_config;
 
@@ -31,7 +32,7 @@ pub fn check_config(
     forge: Option<&Path>,
     surroundings: &Surroundings,
 ) -> Result<ConfigCheckReport> {
-    let Found { config, tree } = find(repository, revision, surroundings)?;
+    let Found { config, tree, read } = find(repository, revision, surroundings)?;
     let forge = find_forge(repository, forge, surroundings)?;
     let (approvers, unreserved) = match &forge {
         Some(forge) => (approvers(&config, &forge.users()?), unreserved(&config, &forge.reserved_refs()?)),
@@ -46,6 +47,7 @@ pub fn check_config(
         let found = config.check_tree(tree, required);
         let found = found.map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
         warnings.extend(found.iter().map(config::Problem::line_text));
+        registry_client::check_authorities(&config, read)?;
     } else {
         let question = "files and patterns against the tree".to_owned();
         let reason = "the file is not at the top of a git work tree".to_owned();
@@ -197,6 +199,17 @@ fn read(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
 struct Found {
     config: Config,
     tree: Option<Box<dyn SuperprojectTree>>,
+    /// Gives the bytes of a file beside it; `None` where it cannot be read.
+    read: ReadFile,
+}
+
+type ReadFile = Box<dyn Fn(&TreePath) -> Option<Vec<u8>>>;
+
+impl Found {
+    /// One that lies beside no tree.
+    fn alone(config: Config) -> Self {
+        Self { config, tree: None, read: Box::new(|_| None) }
+    }
 }
 
 /// Finds the configuration of a revision, or of the work tree that a folder lies in.
@@ -213,7 +226,9 @@ fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
         let config = parse_config(CONFIG_FILE, &bytes)?;
         let modes =
             Inputs::modes(&local.git, revision).map_err(|error| git_error("the tree cannot be listed", error))?;
-        return Ok(Found { config, tree: Some(Box::new(CommitTree(modes))) });
+        let revision = revision.to_owned();
+        let read = move |path: &TreePath| Inputs::judged_file(&local.git, &revision, path).ok().flatten();
+        return Ok(Found { config, tree: Some(Box::new(CommitTree(modes))), read: Box::new(read) });
     }
     // Without git the file alone is judged.
     let local = Local::open(repository, surroundings).ok();
@@ -233,11 +248,12 @@ fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
     let folder = path
         .parent()
         .and_then(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize().ok());
-    let (Some(local), Some(top), Some(folder)) = (local, top, folder) else { return Ok(Found { config, tree: None }) };
+    let (Some(local), Some(top), Some(folder)) = (local, top, folder) else { return Ok(Found::alone(config)) };
     if top.canonicalize().ok().as_ref() != Some(&folder) {
-        return Ok(Found { config, tree: None });
+        return Ok(Found::alone(config));
     }
     let gitlinks = local.git.index_gitlinks().map_err(|error| git_error("the index cannot be read", error))?;
+    let read = move |path: &TreePath| read_input(&folder.join(path.as_str())).ok();
     let tree = WorkTree { top, gitlinks: gitlinks.into_iter().collect() };
-    Ok(Found { config, tree: Some(Box::new(tree)) })
+    Ok(Found { config, tree: Some(Box::new(tree)), read: Box::new(read) })
 }

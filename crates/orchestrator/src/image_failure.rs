@@ -161,6 +161,8 @@ pub(crate) fn host_failure_of_kind(kind: &RegistryErrorKind) -> Option<String> {
         | RegistryErrorKind::Realm { .. }
         | RegistryErrorKind::TokenAnswer { .. }
         | RegistryErrorKind::Untrusted { .. }
+        | RegistryErrorKind::ClientCertificate { .. }
+        | RegistryErrorKind::NoCommonTls { .. }
         | RegistryErrorKind::Busy { .. }
         | RegistryErrorKind::Status { .. }
         | RegistryErrorKind::Unreachable { .. }

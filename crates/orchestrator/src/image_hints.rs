@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lock_model::{CONFIG_FILE, CommitId, ErrorClass};
 use registry::credentials::{EnvCredential, FailedHelper, LoginSource};
 use registry::layout::LayoutErrorKind;
-use registry::{AttemptOutcome, RegistryErrorKind, Unresolved, UnresolvedReason};
+use registry::{AttemptOutcome, CertificateFault, RegistryErrorKind, Unresolved, UnresolvedReason};
 
 use crate::image_failure::Patience;
 use crate::registry_client::RegistryAccess;
@@ -107,11 +107,17 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
             "correct the host in `images:` or `registries:` of {CONFIG_FILE}; where `{host}` is right, this machine's name \
              server has to know it, and the proxy if there is one"
         ),
-        RegistryErrorKind::Untrusted { host, .. } => format!(
-            "name the authority that signed it: `registries.{host}.ca` in orchestrator.yaml, or `ORCHESTRATOR_CA_FILE`"
+        RegistryErrorKind::Untrusted { host, fault, .. } => certificate_hint(host, fault),
+        RegistryErrorKind::ClientCertificate { host, .. } => format!(
+            "give `certificate` and `key` in `registries.\"{host}\".client-certificate` of {CONFIG_FILE}; one that is given \
+             already must be valid and signed by an authority that `{host}` trusts"
+        ),
+        RegistryErrorKind::NoCommonTls { host, .. } => format!(
+            "the operator of `{host}` must offer TLS 1.2 or 1.3; some servers answer so too where \
+             `registries.\"{host}\".client-certificate` is missing"
         ),
         RegistryErrorKind::StorageRefused { host, from, .. } => format!(
-            "no login goes to `{host}`: whoever runs `{from}` must look at the signed addresses that it redirects to (the \
+            "no login goes to `{host}`: the operator of `{from}` must look at the signed addresses that it redirects to (the \
              key, the clock, how long they hold), or at what filters requests on the way"
         ),
         RegistryErrorKind::DigestDiffers { .. } => {
@@ -148,6 +154,10 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
                  `plain-http: false`, in `registries.\"{host}\"` of {CONFIG_FILE}"
             )
         }
+        RegistryErrorKind::Unreachable { host, .. } if kind.in_short().ends_with(": connection closed") => format!(
+            "temporary: run the same command again; a server that asks for a certificate of ours ends connections so where \
+             `registries.\"{host}\".client-certificate` is missing"
+        ),
         RegistryErrorKind::Status { host, .. } | RegistryErrorKind::Redirect { host, .. } => {
             format!("make sure that `{host}` is a registry and not a web page or a proxy before it")
         }
@@ -166,6 +176,31 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
                 "`orchestrator images explain SERVICE` shows what was asked and answered".to_owned()
             }
         },
+    }
+}
+
+/// What to do about a server's certificate.
+fn certificate_hint(host: &str, fault: &CertificateFault) -> String {
+    match fault {
+        CertificateFault::Expired { .. } => {
+            format!("the operator of `{host}` must renew it; it is judged by this machine's clock")
+        }
+        CertificateFault::Early { .. } => {
+            format!("look at this machine's clock; where it is right, the operator of `{host}` must replace it")
+        }
+        CertificateFault::OtherName { .. } => format!(
+            "ask `{host}` by a name that its certificate has (`images:` or `mirror` in {CONFIG_FILE}), or have this name \
+             added to the certificate's `subjectAltName`"
+        ),
+        CertificateFault::Unfit { .. } => format!(
+            "the operator of `{host}` must have it made anew: of version 3, with the host in `subjectAltName`, for \
+             `serverAuth`, and signed with a common algorithm"
+        ),
+        // An issuer that is not known; `CertificateFault` may have more one day.
+        _ => format!(
+            "name the authority that signed it, or the certificate itself where it signs itself: `registries.\"{host}\".ca` \
+             in {CONFIG_FILE}, or `ORCHESTRATOR_CA_FILE`"
+        ),
     }
 }
 
@@ -232,14 +267,18 @@ mod tests {
         let files = vec![PathBuf::from("/nowhere/config.json")];
         let access = RegistryAccess { login_files: files.clone(), ..RegistryAccess::default() };
         let no_name = || io::Error::other("Name or service not known").into();
+        let untrusted = |fault| RegistryErrorKind::Untrusted { host: host(), fault, cause: no_name() };
         let unknown = |host: &str| RegistryErrorKind::UnknownHost { host: host.to_owned(), source: no_name() };
         let cases = [
             (unknown("registry.example.com:5000"), "`images.repository`"),
             (unknown("registry.shop.example"), "correct the host"),
-            (
-                RegistryErrorKind::Untrusted { host: host(), source: io::Error::other("x").into() },
-                "registries.registry.example.ca",
-            ),
+            (untrusted(CertificateFault::UnknownIssuer), "`registries.\"registry.example\".ca`"),
+            (untrusted(CertificateFault::Expired { until: None }), "must renew it"),
+            (untrusted(CertificateFault::Early { from: None }), "this machine's clock"),
+            (untrusted(CertificateFault::OtherName { names: Vec::new() }), "`subjectAltName`"),
+            (untrusted(CertificateFault::Unfit { reason: "x".to_owned() }), "version 3"),
+            (RegistryErrorKind::ClientCertificate { host: host(), cause: no_name() }, ".client-certificate`"),
+            (RegistryErrorKind::NoCommonTls { host: host(), cause: no_name() }, "TLS 1.2 or 1.3"),
             (RegistryErrorKind::TokenAnswer { host: host(), reason: "holds none".to_owned() }, "no login helps"),
             (RegistryErrorKind::PlatformMissing { wanted: Vec::new(), available: Vec::new() }, "`platforms:`"),
             (RegistryErrorKind::Gone { digest: digest() }, "push the image again"),
@@ -278,6 +317,13 @@ mod tests {
                     source: io::Error::other("Connection refused").into(),
                 },
                 "temporary",
+            ),
+            (
+                RegistryErrorKind::Unreachable {
+                    host: host(),
+                    source: io::Error::other(io::Error::other("connection closed")).into(),
+                },
+                ".client-certificate`",
             ),
             (RegistryErrorKind::Busy { host: host(), status: 503, retry_after: None }, "temporary"),
             (RegistryErrorKind::Unreachable { host: host(), source: io::Error::other("x").into() }, "temporary"),

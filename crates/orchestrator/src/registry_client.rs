@@ -4,7 +4,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use config::{Config, RegistrySettings};
+use config::{Config, RegistrySettings, SourceValue};
+use lock_model::TreePath;
 use process::EnvVars;
 use registry::credentials::{EnvCredential, HelperPrograms};
 use registry::{
@@ -61,6 +62,9 @@ pub(crate) fn client(context: &Workspace, config: &Config, inputs: &Inputs) -> R
         options.mirrors.insert(host.clone(), mirror);
     }
     options.credentials = credentials(context, &access)?;
+    for authority in &access.authorities {
+        authority.check().map_err(|error| no_pem(&format!("`ORCHESTRATOR_CA_FILE`: {error}")))?;
+    }
     options.authorities = access.authorities;
     options.proxies = access.proxies;
     options.cache = Some(context.cache.join("registry"));
@@ -76,7 +80,9 @@ fn host_options(context: &Workspace, inputs: &Inputs, host: &str, settings: &Reg
     if let Some(ca) = &settings.ca {
         let place = format!("registries.{host}.ca");
         let pem = config_values::text(context, inputs, &place, ca)?.into_bytes();
-        options.authorities.push(PemAuthority::new(config_values::name(&place, ca), pem));
+        let authority = PemAuthority::new(config_values::name(&place, ca), pem);
+        authority.check().map_err(|error| no_pem(&format!("`{place}`: {error}")))?;
+        options.authorities.push(authority);
     }
     if let Some(ours) = &settings.client_certificate {
         let place = format!("registries.{host}.client-certificate.certificate");
@@ -87,6 +93,24 @@ fn host_options(context: &Workspace, inputs: &Inputs, host: &str, settings: &Reg
         ));
     }
     Ok(options)
+}
+
+/// Authorities that are not in PEM.
+fn no_pem(message: &str) -> Error {
+    Error::new(ErrorKind::Usage, message).hint(
+        "it has to be PEM, which begins with `-----BEGIN CERTIFICATE-----`; `openssl x509 -inform der` makes it of DER",
+    )
+}
+
+/// Judges the authorities of registries that are files of the commit: a sentence for each that is none.
+pub(crate) fn check_authorities(config: &Config, read: impl Fn(&TreePath) -> Option<Vec<u8>>) -> Result<()> {
+    for (host, settings) in &config.registries {
+        let Some(SourceValue::File(path)) = &settings.ca else { continue };
+        let Some(pem) = read(path) else { continue };
+        let checked = PemAuthority::new(path.to_string(), pem).check();
+        checked.map_err(|error| no_pem(&format!("`registries.{host}.ca`: {error}")))?;
+    }
+    Ok(())
 }
 
 /// What people should know of logins and cache after the work, each once.
@@ -126,4 +150,24 @@ fn credentials(context: &Workspace, access: &RegistryAccess) -> Result<Credentia
             .problems(problems)
             .hint("nothing was sent to any registry")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use lock_model::CONFIG_FILE;
+
+    use super::*;
+
+    #[test]
+    fn an_authority_that_is_no_pem_is_named_by_its_key() {
+        let text = "version: 1\nregistries: { \"registry.corp:5000\": { ca: { file: ops/ca.der } } }\n";
+        let config = Config::parse(CONFIG_FILE, text.as_bytes()).expect("it is one");
+        let said = |bytes: &[u8]| {
+            let error = check_authorities(&config, |path| (path.as_str() == "ops/ca.der").then(|| bytes.to_vec()));
+            error.expect_err("it is no PEM").to_string()
+        };
+        assert_eq!(said(b"\x30\x82"), "`registries.registry.corp:5000.ca`: `ops/ca.der` holds no certificate");
+        assert!(said(b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n").contains("`ops/ca.der` holds"));
+        assert!(check_authorities(&config, |_| None).is_ok(), "whether it is there is judged with the tree");
+    }
 }

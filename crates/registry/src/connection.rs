@@ -45,6 +45,15 @@ impl PemAuthority {
         Self { name: name.into(), pem: pem.into() }
     }
 
+    /// Looks at the PEM.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionsError::Certificate`] where it holds none, or one that cannot be read.
+    pub fn check(&self) -> Result<(), OptionsError> {
+        self.parse().map(drop)
+    }
+
     pub(crate) fn parse(&self) -> Result<Vec<Certificate>, OptionsError> {
         let failed = |reason| OptionsError::Certificate { name: self.name.clone(), reason };
         let certificates =

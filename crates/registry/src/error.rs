@@ -6,6 +6,7 @@ use lock_model::{Digest, ErrorClass, Platform};
 use crate::credentials::{LoginSource, LoginTrace};
 use crate::layout::LayoutError;
 use crate::text::list;
+use crate::tls_fault::CertificateFault;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -232,12 +233,30 @@ pub enum RegistryErrorKind {
         detail: String,
     },
     /// The registry's certificate is not trusted.
-    #[error("the certificate of `{host}` is not trusted")]
+    #[error("the certificate of `{host}` {fault}")]
     Untrusted {
         /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
         host: String,
-        /// What the HTTP client says.
-        source: BoxError,
+        /// What is wrong with it.
+        fault: CertificateFault,
+        /// What the TLS library says, which the fault repeats.
+        cause: BoxError,
+    },
+    /// The registry wants to see a certificate of ours, or does not take the one that it was shown.
+    #[error("`{host}` asks for a certificate of ours that it accepts ({cause})")]
+    ClientCertificate {
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
+        host: String,
+        /// What the TLS library says.
+        cause: BoxError,
+    },
+    /// The registry has no TLS that we speak: 1.2 or 1.3 with a safe cipher.
+    #[error("`{host}` takes no version and no cipher of TLS that is safe ({cause})")]
+    NoCommonTls {
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
+        host: String,
+        /// What the TLS library says.
+        cause: BoxError,
     },
     /// The registry answered with a status that stands neither for an image nor for its absence.
     #[error("`{host}` answered {status}{detail}")]
@@ -357,7 +376,9 @@ impl RegistryErrorKind {
             | Self::Realm { .. }
             | Self::Refused { .. }
             | Self::StorageRefused { .. }
-            | Self::Untrusted { .. } => ErrorClass::Denied,
+            | Self::Untrusted { .. }
+            | Self::ClientCertificate { .. }
+            | Self::NoCommonTls { .. } => ErrorClass::Denied,
             Self::Busy { .. }
             | Self::ListChanged { .. }
             | Self::Unreachable { .. }

@@ -22,6 +22,7 @@ use crate::media_type;
 use crate::options::RegistryOptions;
 use crate::retry::{Jitter, retry_after};
 use crate::text::{escaped, host_of, with_causes};
+use crate::tls_fault;
 
 /// Most bytes that are read of an answer which is not the one that was wanted.
 const REFUSAL_LIMIT: u64 = 64 << 10;
@@ -336,8 +337,8 @@ fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
         let realm = escaped(format!("{}://{host}{}", url.scheme(), url.path()));
         return RegistryErrorKind::Realm { realm, reason: NOT_PUBLIC.to_owned(), host };
     }
-    if is_certificate_problem(&error) {
-        RegistryErrorKind::Untrusted { host, source: error.into() }
+    if let Some(lasting) = tls_fault::lasting(&host, &error) {
+        lasting
     } else if error.is_body() || error.is_decode() {
         RegistryErrorKind::CutOff { host }
     } else if is_unknown_host(&error) {
@@ -369,18 +370,6 @@ fn is_unknown_host(error: &(dyn Error + 'static)) -> bool {
 
 fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     error.downcast_ref().or_else(|| find_cause(error.source()?))
-}
-
-/// Whether TLS failed on a certificate: that does not pass by itself.
-fn is_certificate_problem(error: &(dyn Error + 'static)) -> bool {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return matches!(tls, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented);
-    }
-    // NOTE: `source` of an `io::Error` skips the error that it wraps, and TLS errors come wrapped twice.
-    if let Some(inside) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-        return is_certificate_problem(inside);
-    }
-    error.source().is_some_and(is_certificate_problem)
 }
 
 /// How a registry asks for a login, for people: the scheme and where tokens are given out.

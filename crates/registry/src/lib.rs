@@ -97,6 +97,7 @@ mod resolve;
 mod retry;
 mod search;
 mod text;
+mod tls_fault;
 mod wait_policy;
 
 pub use lock_model;
@@ -116,6 +117,7 @@ pub use request::{
     ResolvedImage, RevisionPolicy, Unresolved, UnresolvedReason, Warning,
 };
 pub use retry::RetryPolicy;
+pub use tls_fault::CertificateFault;
 pub use wait_policy::WaitPolicy;
 
 /// The label in an image's configuration that names the commit it was built from.

@@ -69,6 +69,11 @@ impl Inputs {
         git.read_file(revision, CONFIG_FILE)
     }
 
+    /// The bytes of a file that the configuration names, to judge it together with the configuration.
+    pub(crate) fn judged_file(git: &Git, revision: &str, path: &TreePath) -> Result<Option<Vec<u8>>, GitError> {
+        git.read_file(revision, path.as_str())
+    }
+
     /// The bytes of the lock.
     pub(crate) fn lock(git: &Git, revision: &str) -> Result<Option<Vec<u8>>, GitError> {
         git.read_file(revision, LOCK_FILE)
