@@ -229,6 +229,30 @@ fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
 fn f2_an_uninstall_that_is_terminated_without_a_reader_is_gone_on_with() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = guarded(cluster) else { return };
+    end_an_uninstall_early(&staging);
+    staging.kubectl(&GO);
+    staging.ends("run staging", 0);
+    assert_eq!(staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]), "");
+    staging.ends("verify staging", 0);
+}
+
+/// helm upgrades no release that it calls `uninstalling`.
+#[test]
+fn f2_a_service_whose_uninstall_ended_early_can_come_back() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = guarded(cluster) else { return };
+    end_an_uninstall_early(&staging);
+    staging.kubectl(&GO);
+    staging.reconfigure("deploy: [services/shop-cart]", "deploy: [\"services/*\"]");
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
+    let statuses = "jsonpath={.items[*].metadata.labels.status}";
+    let statuses = staging.kubectl(&["get", "secret", "-l", "owner=helm,name=shop-web", "--output", statuses]);
+    assert!(statuses.contains("deployed") && !statuses.contains("uninstalling"), "{statuses}");
+}
+
+/// Ends a run while helm waits for a hook of what it uninstalls.
+fn end_an_uninstall_early(staging: &ClusterShop<'_>) {
     staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
     let run = staging.command(&[], "run staging").with_closed_stdout().start();
     let uninstalls = || helms(&staging.namespace).iter().any(|words| words.contains(" uninstall shop-web "));
@@ -240,11 +264,6 @@ fn f2_an_uninstall_that_is_terminated_without_a_reader_is_gone_on_with() {
     assert!(ended.stderr().contains("interrupted"), "{}", ended.text());
     assert_eq!(helms(&staging.namespace), [""; 0]);
     assert!(staging.ends("verify staging", 1).text().contains("not deployed here any more"));
-
-    staging.kubectl(&GO);
-    staging.ends("run staging", 0);
-    assert_eq!(staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]), "");
-    staging.ends("verify staging", 0);
 }
 
 #[test]

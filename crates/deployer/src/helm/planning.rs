@@ -56,7 +56,7 @@ impl HelmTarget {
                 let name = service.name.to_string();
                 let operation = match stored.get(&name).map(|stored| &stored.status) {
                     None => Operation::Install,
-                    Some(Status::Pending) => Operation::Recover,
+                    Some(Status::Unfinished(_)) => Operation::Recover,
                     Some(Status::Deployed | Status::Other(_)) => Operation::Upgrade,
                 };
                 (name, operation)

@@ -49,8 +49,8 @@ pub(super) struct StoredRelease {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Deployed,
-    /// A helm works on it, or was killed while it did.
-    Pending,
+    /// A helm works on it, or was killed or failed while it did; helm itself upgrades none of these, and the word.
+    Unfinished(String),
     /// Any other status: the word.
     Other(String),
 }
@@ -59,8 +59,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deployed => f.write_str("deployed"),
-            Self::Pending => f.write_str("pending"),
-            Self::Other(word) => write!(f, "`{}`", escaped(word)),
+            Self::Unfinished(word) | Self::Other(word) => write!(f, "`{}`", escaped(word)),
         }
     }
 }
@@ -179,7 +178,10 @@ impl StoredRelease {
         let text = |pointer: &str| pointer_in(&payload, pointer).and_then(Value::as_str);
         let status = match text("/info/status").ok_or("it has no status")? {
             "deployed" => Status::Deployed,
-            pending if pending.starts_with("pending-") => Status::Pending,
+            // helm writes `unknown` over nothing that it has deployed.
+            unfinished if unfinished.starts_with("pending-") || ["uninstalling", "unknown"].contains(&unfinished) => {
+                Status::Unfinished(unfinished.to_owned())
+            }
             other => Status::Other(other.to_owned()),
         };
         let description = text("/info/description").unwrap_or_default();
@@ -240,7 +242,7 @@ impl StoredRelease {
 fn is_made_here(status: &Status, description: &str, has_label: bool) -> bool {
     match status {
         Status::Deployed => description.starts_with(DESCRIPTION),
-        Status::Pending | Status::Other(_) => has_label || description.starts_with(DESCRIPTION),
+        Status::Unfinished(_) | Status::Other(_) => has_label || description.starts_with(DESCRIPTION),
     }
 }
 
@@ -314,14 +316,16 @@ mod tests {
     }
 
     #[test]
-    fn f2_a_pending_revision_is_called_failed_and_keeps_everything_else() {
-        let release = StoredRelease::read(secret("pending-upgrade"), 3, "shop").unwrap();
-        assert_eq!((release.status.clone(), release.chart.as_str()), (Status::Pending, "cart"));
-        assert_eq!((release.rendering.objects.len(), release.rendering.hooks.len()), (1, 1));
-        let failed = StoredRelease::read(release.called_failed().unwrap(), 3, "shop").unwrap();
-        assert_eq!(failed.status, Status::Other("failed".to_owned()));
-        assert_eq!(failed.secret.label("status"), Some("failed"));
-        assert_eq!(failed.rendering, release.rendering);
+    fn f2_an_unfinished_revision_is_called_failed_and_keeps_everything_else() {
+        for word in ["pending-install", "pending-upgrade", "pending-rollback", "uninstalling", "unknown"] {
+            let release = StoredRelease::read(secret(word), 3, "shop").unwrap();
+            assert_eq!((&release.status, release.chart.as_str()), (&Status::Unfinished(word.to_owned()), "cart"));
+            assert_eq!((release.rendering.objects.len(), release.rendering.hooks.len()), (1, 1));
+            let failed = StoredRelease::read(release.called_failed().unwrap(), 3, "shop").unwrap();
+            assert_eq!(failed.status, Status::Other("failed".to_owned()));
+            assert_eq!(failed.secret.label("status"), Some("failed"));
+            assert_eq!(failed.rendering, release.rendering);
+        }
     }
 
     /// helm writes `Upgrade "cart" failed: …` in the place of the description that it was given.
@@ -335,8 +339,8 @@ mod tests {
             (failed(), "Upgrade \"cart\" failed: x", true, true),
             (failed(), "Upgrade \"cart\" failed: x", false, false),
             (failed(), ENDED, false, false),
-            (Status::Pending, "Preparing upgrade", true, true),
-            (Status::Pending, "Preparing upgrade", false, false),
+            (Status::Unfinished("pending-upgrade".to_owned()), "Preparing upgrade", true, true),
+            (Status::Unfinished("pending-upgrade".to_owned()), "Preparing upgrade", false, false),
         ] {
             assert_eq!(is_made_here(&status, description, has_label), expected, "{status} {description} {has_label}");
         }

@@ -103,7 +103,7 @@ impl HelmTarget {
             detail.releases.iter().filter(|release| release.action != ReleaseAction::Keep).cloned().collect();
         let is_changed = |service: &ServiceName| changing.iter().any(|release| release.service == *service);
         let (state, jobs) = self.namespace.begin_jobs(state, &detail.request, is_changed).await?;
-        self.call_pending_failed(&changing).await?;
+        self.call_unfinished_failed(&changing).await?;
         let mut progress = Progress { changed: Vec::new(), untouched: names(&changing) };
         let waves = detail.request.waves.iter().enumerate();
         let waves = waves.map(|(number, wave)| {
@@ -252,13 +252,12 @@ impl HelmTarget {
     }
 
     /// The environment has one deployment at a time, so a helm that works on a revision is one that was killed.
-    async fn call_pending_failed(&self, changing: &[PlannedRelease]) -> Result<(), DeployError> {
+    async fn call_unfinished_failed(&self, changing: &[PlannedRelease]) -> Result<(), DeployError> {
         let stored = self.stored(changing).await?;
         for release in changing {
-            if let Some(pending) =
-                stored.get(release.service.as_str()).filter(|stored| stored.status == Status::Pending)
-            {
-                self.namespace.connection.replace(&pending.called_failed()?).await?;
+            let Some(stored) = stored.get(release.service.as_str()) else { continue };
+            if matches!(stored.status, Status::Unfinished(_)) {
+                self.namespace.connection.replace(&stored.called_failed()?).await?;
             }
         }
         Ok(())

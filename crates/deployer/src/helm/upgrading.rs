@@ -232,7 +232,7 @@ mod tests {
             (None, None, true),
             (Some(3), Some((3, &Status::Deployed)), true),
             (Some(3), Some((4, &Status::Deployed)), false),
-            (Some(3), Some((3, &Status::Pending)), false),
+            (Some(3), Some((3, &Status::Unfinished("pending-upgrade".to_owned()))), false),
             (Some(3), Some((3, &failed)), false),
             (Some(3), None, false),
             (None, Some((1, &Status::Deployed)), false),
