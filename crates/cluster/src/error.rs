@@ -241,6 +241,10 @@ impl ClusterErrorKind {
                 "put the certificate authority of the cluster into `certificate-authority-data` of the kubeconfig"
                     .to_owned(),
             ),
+            Self::Unreachable { .. } => Some(
+                "see whether this machine reaches the `server` of the kubeconfig, then run the same command again"
+                    .to_owned(),
+            ),
             Self::UnknownKind => {
                 Some("install the definition of the kind (CRD), or use a version that the cluster serves".to_owned())
             }
@@ -261,7 +265,6 @@ impl ClusterErrorKind {
             | Self::Conflict { .. }
             | Self::Rejected { .. }
             | Self::Busy { .. }
-            | Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::Answer { .. }
             | Self::NotAnObject { .. } => None,

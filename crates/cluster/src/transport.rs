@@ -289,7 +289,7 @@ fn kind_of_upgrade(status: StatusCode) -> ClusterErrorKind {
 }
 
 fn kind_of_status(status: &Status, secrets: &Redactor) -> ClusterErrorKind {
-    let message = quoted(&status.message, secrets);
+    let message = quoted(&without_long_values(&status.message), secrets);
     let conflicts = field_conflicts(status);
     match status.code {
         401 => ClusterErrorKind::Unauthorized,
@@ -308,6 +308,43 @@ fn kind_of_status(status: &Status, secrets: &Redactor) -> ClusterErrorKind {
         }
         status => ClusterErrorKind::Rejected { status, message },
     }
+}
+
+/// The longest value that is quoted.
+const VALUE_SHOWN: usize = 100;
+
+/// A message without the long values that it quotes before the reason why they are refused, such as a template of pods.
+fn without_long_values(message: &str) -> String {
+    const BEFORE: &str = "Invalid value: ";
+    let (mut shown, mut rest) = (String::new(), message);
+    while let Some((head, tail)) = rest.split_once(BEFORE) {
+        let (value, after) = tail.split_at(end_of_value(tail));
+        shown += head;
+        shown += BEFORE;
+        shown += if value.len() > VALUE_SHOWN { "…" } else { value };
+        rest = after;
+    }
+    shown + rest
+}
+
+/// Where a value ends that is written as JSON or as a program's own text: at the first `: ` outside of texts and brackets.
+fn end_of_value(text: &str) -> usize {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for (place, letter) in text.char_indices() {
+        if is_text {
+            is_text = is_escaped || letter != '"';
+            is_escaped = !is_escaped && letter == '\\';
+            continue;
+        }
+        match letter {
+            '"' => is_text = true,
+            '{' | '[' | '(' => depth += 1,
+            '}' | ']' | ')' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 && text[place..].starts_with(": ") => return place,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// The API server names manager and field in the causes: `conflict with "kubectl" with subresource "scale" using apps/v1`.
@@ -348,6 +385,18 @@ mod tests {
     use rustls::CertificateError;
 
     use super::*;
+
+    #[test]
+    fn the_reason_behind_a_long_value_is_kept() {
+        let long = format!(r#"{{"a: {{\"": ["{}"]}}"#, "x".repeat(200));
+        let said = format!("Job \"a\" is invalid: spec.template: Invalid value: {long}: field is immutable");
+        assert_eq!(
+            without_long_values(&said),
+            "Job \"a\" is invalid: spec.template: Invalid value: …: field is immutable"
+        );
+        let short = "[spec.replicas: Invalid value: -1: must be positive, a: Invalid value: \"x: y\": no]";
+        assert_eq!(without_long_values(short), short);
+    }
 
     #[test]
     fn t23_a_certificate_that_is_not_trusted_is_known_however_deep_it_is_wrapped() {

@@ -98,6 +98,9 @@ pub(super) fn causes(pod: &Object, facts: &Facts<'_>, tolerance: &Tolerance, mem
         };
         return vec![Cause::new(FailureClass::Scheduling, permanence, key, scheduled.message)];
     }
+    if let Some(message) = untaken(pod) {
+        return vec![Cause::new(FailureClass::Scheduling, Permanence::Temporary, key, message)];
+    }
     let mut causes: Vec<_> = containers(pod).filter_map(|container| container.cause(pod, tolerance, memory)).collect();
     if causes.is_empty() {
         causes.extend(mounts(pod, facts, tolerance));
@@ -117,6 +120,21 @@ fn refused_claim<'a>(pod: &Object, facts: &Facts<'a>) -> Option<&'a Warning> {
             && warning.message.contains("exceeded quota")
     };
     facts.warnings.iter().copied().filter(|_| is_pending).find(is_refused)
+}
+
+/// Says of a pod that is there and of which nothing has taken notice, neither a scheduler nor a node.
+fn untaken(pod: &Object) -> Option<String> {
+    let is_untaken = pod.text("/status/phase") == Some("Pending")
+        && pod.list("/status/conditions").is_empty()
+        && containers(pod).next().is_none();
+    let quoted = |name: &str| format!("`{}`", lock_model::escaping::escape_short(name, 200));
+    is_untaken.then(|| match pod.text("/spec/nodeName").filter(|name| !name.is_empty()) {
+        Some(node) => format!("is Pending, and node {} has not taken it", quoted(node)),
+        None => {
+            let scheduler = pod.text("/spec/schedulerName").unwrap_or("default-scheduler");
+            format!("is Pending, and scheduler {} has not looked at it", quoted(scheduler))
+        }
+    })
 }
 
 /// A pod whose volumes cannot be mounted stays in `ContainerCreating` for ever, and only events say why.
@@ -287,7 +305,27 @@ fn whole_lines(said: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::whole_lines;
+    use serde_json::json;
+
+    use super::{untaken, whole_lines};
+    use crate::object::Object;
+
+    #[test]
+    fn b28_a_pod_that_nothing_has_taken_says_what_has_not() {
+        let said = |spec: serde_json::Value, status: serde_json::Value| {
+            let metadata = json!({ "name": "a", "namespace": "shop" });
+            let pod =
+                json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status });
+            untaken(&Object::new(pod).unwrap()).unwrap_or_default()
+        };
+        let pending = || json!({ "phase": "Pending" });
+        let other = said(json!({ "schedulerName": "other" }), pending());
+        assert_eq!(other, "is Pending, and scheduler `other` has not looked at it");
+        assert_eq!(said(json!({ "nodeName": "n1" }), pending()), "is Pending, and node `n1` has not taken it");
+        let conditions = json!([{ "type": "PodScheduled", "status": "True" }]);
+        assert_eq!(said(json!({}), json!({ "phase": "Pending", "conditions": conditions })), "");
+        assert_eq!(said(json!({}), json!({ "phase": "Running" })), "");
+    }
 
     #[test]
     fn t48_the_end_of_a_log_is_shown_from_its_first_whole_line() {
