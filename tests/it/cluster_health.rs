@@ -110,6 +110,14 @@ fn b33_the_least_rights_are_enough_and_without_them_nothing_begins() {
     );
     assert!(refused.text().contains(&missing), "{}", refused.text());
     assert_eq!(staging.revisions(), 0, "nothing was changed");
+    // Without any right, who can help is said.
+    let stranger = cluster.kubeconfig_as(&format!("stranger-of-{namespace}"), &[]);
+    let refused = staging.ends_with(&stranger, "plan staging", 13);
+    assert!(
+        refused.stderr().contains("the Role that `orchestrator permissions staging --role` prints"),
+        "{}",
+        refused.text()
+    );
 
     role("get, list, watch, create, patch");
     let done = staging.ends_with(&kubeconfig, "run staging", 0);

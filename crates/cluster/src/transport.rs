@@ -330,7 +330,8 @@ fn without_long_values(message: &str) -> String {
 /// Where a value ends that is written as JSON or as a program's own text: at the first `: ` outside of texts and brackets.
 fn end_of_value(text: &str) -> usize {
     let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
-    for (place, letter) in text.char_indices() {
+    let mut letters = text.char_indices().peekable();
+    while let Some((place, letter)) = letters.next() {
         if is_text {
             is_text = is_escaped || letter != '"';
             is_escaped = !is_escaped && letter == '\\';
@@ -340,7 +341,7 @@ fn end_of_value(text: &str) -> usize {
             '"' => is_text = true,
             '{' | '[' | '(' => depth += 1,
             '}' | ']' | ')' => depth = depth.saturating_sub(1),
-            ':' if depth == 0 && text[place..].starts_with(": ") => return place,
+            ':' if depth == 0 && letters.peek().is_some_and(|(_, next)| *next == ' ') => return place,
             _ => {}
         }
     }

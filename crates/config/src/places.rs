@@ -88,8 +88,16 @@ impl TargetPlace {
 
     /// What messages call it: ``branch `deploy/staging` ``.
     pub fn quoted(&self) -> String {
-        let (kind, name) = self.words();
-        format!("{kind} `{name}`")
+        match self {
+            Self::Namespace(ClusterNamespace { namespace, kubeconfig, context }) => {
+                let context = context.as_ref().map(|context| format!(", context `{context}`")).unwrap_or_default();
+                format!("namespace `{namespace}` of `{kubeconfig}`{context}")
+            }
+            Self::Branch(_) | Self::Folder(_) => {
+                let (kind, name) = self.words();
+                format!("{kind} `{name}`")
+            }
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct DeployProblem {
 pub enum ProblemKind {
     /// A service that is in the request twice.
     Request,
+    /// A stored release with kinds that the cluster serves no more.
+    Unserved,
     /// A path that leaves its folder, names `.git`, or is there twice.
     Path,
     /// A branch or folder that holds something else than a tree of the environment.

@@ -165,6 +165,7 @@ impl FindingKind {
             | ProblemKind::ChartSize
             | ProblemKind::Unstable
             | ProblemKind::Cluster
+            | ProblemKind::Unserved
             | ProblemKind::ImmutableField
             | ProblemKind::FieldOwner
             | ProblemKind::Quota

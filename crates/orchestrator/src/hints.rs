@@ -99,6 +99,19 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
     }
 }
 
+/// What to do about a cluster that does not let the user do something.
+pub(crate) fn of_missing_right(error: &DeployError, environment: &EnvironmentName) -> Option<String> {
+    let DeployError::Cluster(error) = error else { return None };
+    let is_right =
+        matches!(error.kind(), cluster::ClusterErrorKind::Forbidden { .. }) && !error.is_refused_by_admission();
+    is_right.then(|| {
+        format!(
+            "who administers the namespace gives the kubeconfig's user the Role that `orchestrator permissions {environment} \
+             --role` prints"
+        )
+    })
+}
+
 /// What to do about the first cause that keeps a deployment from being ready.
 pub(crate) fn of_dossier(error: &DeployError) -> Option<String> {
     let mut causes = error.dossier()?.failures.iter().flat_map(|failure| &failure.causes);
@@ -301,12 +314,12 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         ProblemKind::Ending => {
             "run the same command again once it is gone; where it stays, its `metadata.finalizers` say which program has to let it go"
         }
-        ProblemKind::Cluster => {
-            "correct the chart or manifest; a kind that is served no more is taken out of the stored release as helm's documentation \
-             says (`helm mapkubeapis`)"
+        ProblemKind::Cluster => "correct the chart or manifest",
+        ProblemKind::Unserved => {
+            "take the kind out of the stored release as helm's documentation says (`helm mapkubeapis`)"
         }
         ProblemKind::ImmutableField => {
-            "leave the field as it is, give the object another name, or delete the object by hand before the deployment: \
+            "leave the field as it is, give the object another name (a Job whose image changes needs one), or delete the object by hand before the deployment: \
              `kubectl delete --cascade=orphan` lets its pods run on, and volumes of a PersistentVolumeClaim go with it"
         }
         ProblemKind::Label => {
@@ -405,6 +418,7 @@ mod tests {
             (ProblemKind::HookName, "events that helm knows"),
             (ProblemKind::Definitions, "`crds/`"),
             (ProblemKind::Cluster, "correct the chart or manifest"),
+            (ProblemKind::Unserved, "helm mapkubeapis"),
             (ProblemKind::ImmutableField, "--cascade=orphan"),
             (ProblemKind::Quota, "room in the quota"),
             (ProblemKind::Admission, "the rule that refuses it"),

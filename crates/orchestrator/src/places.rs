@@ -14,6 +14,7 @@ use crate::branch_line::policy_commit_of;
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::hints;
 use crate::policy_found::way_out;
 use crate::revision::load_config;
 
@@ -166,7 +167,7 @@ async fn content(
         },
         TargetPlace::Namespace(_) => return namespace_content(context, config, environment, place).await,
     };
-    let tree = stored.map_err(|error| unreadable(place, error))?;
+    let tree = stored.map_err(|error| unreadable(environment, place, error))?;
     Ok(match tree.and_then(|tree| tree.occupant(&environment.name)) {
         None => PlaceContent::Own,
         Some(Occupant::Environment(name)) => PlaceContent::Environment(name),
@@ -183,7 +184,7 @@ async fn namespace_content(
 ) -> Result<PlaceContent> {
     let Some(cluster) = ClusterPlace::of(context, config, environment) else { return Ok(PlaceContent::Own) };
     let other = cluster.open(context).await?.other_owner(environment.name.as_str()).await;
-    Ok(match other.map_err(|error| unreadable(place, error))? {
+    Ok(match other.map_err(|error| unreadable(environment, place, error))? {
         None => PlaceContent::Own,
         Some(other) if other.repository == cluster.repository => PlaceContent::Environment(other.environment),
         Some(other) => PlaceContent::OtherRepository { repository: other.repository, environment: other.environment },
@@ -191,11 +192,12 @@ async fn namespace_content(
 }
 
 /// A place that is no place, such as a symbolic link, is refused like one of somebody else.
-fn unreadable(place: &TargetPlace, error: DeployError) -> Error {
+fn unreadable(environment: &Environment, place: &TargetPlace, error: DeployError) -> Error {
     let kind = match &error {
         DeployError::Unusable { .. } => ErrorKind::Refused,
         other => ErrorKind::of(other.class(), ErrorKind::Repository, ErrorKind::Repository),
     };
-    Error::from_source(kind, format!("what {} holds cannot be read", place.quoted()), error)
-        .hint("nothing was deployed")
+    let hint = hints::of_missing_right(&error, &environment.name).or_else(|| hints::of_target(&error));
+    let error = Error::from_source(kind, format!("what {} holds cannot be read", place.quoted()), error);
+    hint.into_iter().fold(error, Error::hint).hint("nothing was deployed")
 }

@@ -128,13 +128,14 @@ fn untaken(pod: &Object) -> Option<String> {
         && pod.list("/status/conditions").is_empty()
         && containers(pod).next().is_none();
     let quoted = |name: &str| format!("`{}`", lock_model::escaping::escape_short(name, 200));
-    is_untaken.then(|| match pod.text("/spec/nodeName").filter(|name| !name.is_empty()) {
-        Some(node) => format!("is Pending, and node {} has not taken it", quoted(node)),
-        None => {
-            let scheduler = pod.text("/spec/schedulerName").unwrap_or("default-scheduler");
-            format!("is Pending, and scheduler {} has not looked at it", quoted(scheduler))
-        }
-    })
+    if !is_untaken {
+        return None;
+    }
+    if let Some(node) = pod.text("/spec/nodeName").filter(|name| !name.is_empty()) {
+        return Some(format!("is Pending, and node {} has not taken it", quoted(node)));
+    }
+    let scheduler = pod.text("/spec/schedulerName").unwrap_or("default-scheduler");
+    Some(format!("is Pending, and scheduler {} has not looked at it", quoted(scheduler)))
 }
 
 /// A pod whose volumes cannot be mounted stays in `ContainerCreating` for ever, and only events say why.

@@ -255,7 +255,7 @@ pub(super) fn judge_leftover(entry: &Entry, live: Option<&Object>, reach: Reach<
     if live.controller().is_some() {
         return Leftover::Release("another object controls it");
     }
-    if !is_applied_by_us(live) {
+    if !is_applied_by_us(live) && !is_bare(live) {
         return Leftover::Remain("no field of it is orchestrator's: another program has made it or taken it over");
     }
     if !reach.has(&entry.id()) {
@@ -266,6 +266,13 @@ pub(super) fn judge_leftover(entry: &Entry, live: Option<&Object>, reach: Reach<
         return Leftover::TakesVolumes;
     }
     Leftover::Remove(uid.to_owned())
+}
+
+/// Whether an object is nothing but a name, such as a `ServiceAccount`: the API server keeps no field manager of it.
+fn is_bare(live: &Object) -> bool {
+    let keys = live.value().as_object().into_iter().flat_map(serde_json::Map::keys);
+    live.list("/metadata/managedFields").is_empty()
+        && keys.into_iter().all(|key| matches!(key.as_str(), "apiVersion" | "kind" | "metadata"))
 }
 
 #[cfg(test)]
@@ -317,13 +324,18 @@ mod tests {
         let reach = Reach { namespace: "shop", rule: &rule };
         let judged = |key: &ObjectKey, metadata| judge_leftover(&entry(key, "1"), Some(&live(key, metadata)), reach);
         assert_eq!(judged(&map, json!({ "uid": "1" })), Leftover::Remove("1".to_owned()));
+        // One without any field has no manager.
+        assert_eq!(judged(&map, json!({ "uid": "1", "managedFields": [] })), Leftover::Remove("1".to_owned()));
         assert_eq!(judged(&map, json!({ "uid": "2" })), Leftover::Gone, "made anew by another");
         assert_eq!(judge_leftover(&entry(&map, "1"), None, reach), Leftover::Gone);
         for (key, metadata) in [
             (key("v1", "PersistentVolumeClaim", "a"), json!({ "uid": "1" })),
             (key("v1", "Namespace", "a"), json!({ "uid": "1" })),
             (key("apiextensions.k8s.io/v1", "CustomResourceDefinition", "a"), json!({ "uid": "1" })),
-            (map.clone(), json!({ "uid": "1", "managedFields": [] })),
+            (
+                map.clone(),
+                json!({ "uid": "1", "managedFields": [{ "manager": "argo", "operation": "Apply", "fieldsV1": {} }] }),
+            ),
             (map.clone(), json!({ "uid": "1", "annotations": { PRUNE: "never" } })),
             (map.clone(), json!({ "uid": "1", "annotations": { "meta.helm.sh/release-name": "x" } })),
             (map.clone(), json!({ "uid": "1", "ownerReferences": [{ "uid": "9", "controller": true }] })),

@@ -15,7 +15,7 @@ use super::ownership::{Move, applied_more, is_applied_by_us, judge_conflicts, ou
 use super::plan::{ObjectAction, PlannedObject};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{Autoscaled, at_once, content, live_objects, refused_by_rule};
+use crate::namespace::{Autoscaled, at_once, content, is_immutable, live_objects, refused_by_rule};
 use crate::problem::{ProblemKind, escaped};
 use crate::reserved::{HELM_NAMESPACE, HELM_RELEASE};
 use crate::rules::Violation;
@@ -226,8 +226,10 @@ fn refused(
     match error.kind() {
         ClusterErrorKind::Rejected { .. } | ClusterErrorKind::UnknownKind | ClusterErrorKind::NotAnObject { .. } => {
             let clears = live.and_then(|live| clears(manifest, live)).map(|clears| format!("; {clears}"));
-            let message = format!("the cluster would not take {id}: {}{}", error.kind(), clears.unwrap_or_default());
-            Ok(Err((ProblemKind::Cluster, message)))
+            let reason = error.kind().to_string();
+            let message = format!("the cluster would not take {id}: {reason}{}", clears.unwrap_or_default());
+            let kind = if is_immutable(&reason) { ProblemKind::ImmutableField } else { ProblemKind::Cluster };
+            Ok(Err((kind, message)))
         }
         _ => match refused_by_rule(&error) {
             Some(kind) => Ok(Err((kind, format!("the cluster would not take {id}: {}", error.kind())))),

@@ -162,6 +162,8 @@ pub enum Risk {
     Migration,
     /// Its pods are replaced.
     Rollout,
+    /// Its pods stay as they are until they are deleted by hand, and only then become what is deployed.
+    OnDelete,
 }
 
 impl Risk {
@@ -173,6 +175,7 @@ impl Risk {
             Self::Definition => "defines a kind",
             Self::Migration => "migrates data",
             Self::Rollout => "pods are replaced",
+            Self::OnDelete => "pods stay until they are deleted by hand (`OnDelete`)",
         }
     }
 }

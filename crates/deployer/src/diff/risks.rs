@@ -37,7 +37,8 @@ pub(super) fn of_object(object: &DiffedObject<'_>, kind: ChangeKind, fields: &[F
     }
     let is_workload = id.group == "apps" && ["Deployment", "StatefulSet", "DaemonSet"].contains(&id.kind.as_str());
     if is_workload && fields.iter().any(|field| field.path.starts_with("spec.template")) {
-        risks.insert(Risk::Rollout);
+        let strategy = after.and_then(|after| after.pointer("/spec/updateStrategy/type")).and_then(Value::as_str);
+        risks.insert(if strategy == Some("OnDelete") { Risk::OnDelete } else { Risk::Rollout });
     }
     if after.is_some_and(|after| is_migration(id, after)) {
         risks.insert(Risk::Migration);
@@ -100,6 +101,13 @@ mod tests {
         );
         assert_eq!(risks(Some(&one), Some(&other)), ["concerns a volume", "pods are replaced"]);
         assert!(risks(Some(&one), Some(&one)).is_empty());
+
+        let by_hand = |image: &str| {
+            let spec = json!({ "updateStrategy": { "type": "OnDelete" }, "template": { "spec": { "image": image } } });
+            object("apps/v1", "StatefulSet", &json!({ "spec": spec }))
+        };
+        let told = "pods stay until they are deleted by hand (`OnDelete`)";
+        assert_eq!(risks(Some(&by_hand("a")), Some(&by_hand("b"))), [told]);
 
         let definition = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", &none);
         assert_eq!(risks(None, Some(&definition)), ["defines a kind"]);

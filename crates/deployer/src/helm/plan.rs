@@ -76,6 +76,7 @@ impl HelmPlan {
         if !self.request.jobs.is_empty() {
             more.extend(permissions_for_jobs(namespace));
         }
+        more.extend(self.settings.permissions_to_prune(namespace));
         permission_list(permissions(&self.batch), more)
     }
 }

@@ -168,7 +168,7 @@ impl HelmTarget {
                      more: {kinds}",
                     stored.revision
                 );
-                problems.push(DeployProblem::new(ProblemKind::Cluster, message).service(&service.name));
+                problems.push(DeployProblem::new(ProblemKind::Unserved, message).service(&service.name));
             }
         }
         Ok(problems)

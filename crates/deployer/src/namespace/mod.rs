@@ -38,7 +38,9 @@ pub use jobs::AwaitedJobs;
 pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
 pub use leasing::TakenLease;
 pub use left_behind::{ClusterTargetKind, LeftBehind, refusal_of_left};
-pub(crate) use live::{Live, compare, content, missing_references, placed, refused_by_rule, unserved_kinds};
+pub(crate) use live::{
+    Live, compare, content, is_immutable, missing_references, placed, refused_by_rule, unserved_kinds,
+};
 pub(crate) use objects::{labelled_objects, live_objects};
 pub(crate) use rendering::{HOOK, Rendering};
 pub(crate) use running::{Deployed, running};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cluster::health::Permission;
 use cluster::{Connection, DeployedRelease, Kind, Object, ObjectKey, Propagation, Selection, references};
 use lock_model::ServiceName;
 
@@ -21,7 +22,7 @@ impl PlannedSettings {
         namespace: &str,
         history: &[DeployedRelease],
     ) -> Result<(), DeployError> {
-        if self.versions.is_empty() && self.only_of.is_none() {
+        if self.parts_of_versions().is_empty() {
             return Ok(());
         }
         let mut kept: BTreeSet<String> =
@@ -32,7 +33,7 @@ impl PlannedSettings {
             let alive = found.iter().filter(|object| object.integer("/spec/replicas") != Some(0));
             kept.extend(alive.flat_map(references).map(|reference| reference.target.name));
         }
-        for part in [Part::Config, Part::Secret] {
+        for part in self.parts_of_versions() {
             let selection = Selection { labels: format!("{PART_LABEL}={}", part.word()), fields: String::new() };
             let found = connection.list_metadata(&Kind::new("v1", part.kind()), namespace, &selection).await?;
             for (key, uid) in superfluous(&found, &kept, self.only_of.as_ref()) {
@@ -40,6 +41,28 @@ impl PlannedSettings {
             }
         }
         Ok(())
+    }
+
+    /// What has to be permitted for it.
+    pub(crate) fn permissions_to_prune(&self, namespace: &str) -> Vec<Permission> {
+        let parts = self.parts_of_versions();
+        let owners =
+            [("apps/v1", "ReplicaSet", "list"), ("v1", "Pod", "list")].into_iter().filter(|_| !parts.is_empty());
+        let versions = parts.iter().flat_map(|part| ["list", "delete"].map(|verb| ("v1", part.kind(), verb)));
+        let all = owners.chain(versions).map(|(version, kind, verb)| Permission {
+            kind: Kind::new(version, kind),
+            namespace: Some(namespace.to_owned()),
+            verb,
+            names: BTreeSet::new(),
+        });
+        all.collect()
+    }
+
+    /// The parts of which there are versions to be removed.
+    fn parts_of_versions(&self) -> Vec<Part> {
+        let is_there =
+            |part: &Part| self.only_of.is_some() || self.versions.iter().any(|version| version.part == *part);
+        [Part::Config, Part::Secret].into_iter().filter(is_there).collect()
     }
 }
 
@@ -73,6 +96,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn b34_what_removes_old_versions_is_among_the_permissions() {
+        let permissions = |settings: &PlannedSettings| {
+            let all = settings.permissions_to_prune("shop").into_iter();
+            all.map(|one| format!("{} {}", one.verb, one.kind.kind)).collect::<Vec<_>>()
+        };
+        assert_eq!(permissions(&PlannedSettings::default()), [""; 0]);
+        let settings = PlannedSettings { only_of: Some(BTreeSet::new()), ..PlannedSettings::default() };
+        let pods = ["list ReplicaSet", "list Pod"];
+        assert_eq!(
+            permissions(&settings),
+            [&pods[..], &["list ConfigMap", "delete ConfigMap", "list Secret", "delete Secret"]].concat()
+        );
+    }
 
     #[test]
     fn b34_ten_versions_of_each_service_stay_and_those_that_something_names() {

@@ -259,7 +259,10 @@ impl Deployable {
                 Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
                     .hint(NOTHING_DEPLOYED)
             }
-            _ => not_read(error),
+            _ => {
+                let hint = hints::of_missing_right(&error, &self.request.environment);
+                hint.into_iter().fold(not_read(error), Error::hint)
+            }
         }
     }
 

@@ -222,7 +222,7 @@ impl Engine<'_> {
             let images = ending.images.iter().cloned().collect::<Vec<_>>().join(", ");
             let requests = if proof.asks_ending_pods() { "" } else { ", and takes no requests of a Service" };
             format!(
-                "{}: pod `{}` of an earlier version still works until it has ended{requests}: {images}",
+                "{}: pod `{}` was replaced or scaled away, and still works until it has ended{requests}: {images}",
                 ending.service,
                 lock_model::escaping::escape_short(&ending.pod, 200)
             )

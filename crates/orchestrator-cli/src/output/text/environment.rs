@@ -110,7 +110,11 @@ impl Text for DriftReport {
                 let what = format!("{} by `{}`: {}", foreign.object, foreign.manager, foreign.fields_in_short());
                 table.row([foreign.service.as_str(), "fields", &what]).paint("since the deployment", Tone::Doubtful);
             }
-            text = text + "\n" + table + plan::edited(&self.services);
+            text = text + "\n" + table;
+            if self.services.iter().flat_map(|service| &service.objects).any(|object| !object.fields.is_empty()) {
+                text += "what is there → what deploying it again sets:\n";
+            }
+            text += plan::edited(&self.services);
         }
         if !self.refused.is_empty() {
             text += "deploying it again would be refused:\n";
@@ -137,8 +141,9 @@ impl Text for DriftReport {
         if !left.is_empty() && self.refused.is_empty() {
             let left = left.into_iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
             text += Page::hint(format!(
-                "deploying it again changes nothing about {left}: undo with kubectl what was done there, or put the field into the \
-                 service's files"
+                "deploying it again changes nothing about {left}: undo with kubectl what was done there, put the field into the \
+                 service's files, or delete the old pods where their controller does not replace them (`OnDelete`, a partition, \
+                 a ReplicaSet)"
             ));
         }
         text
