@@ -167,7 +167,7 @@ fn never_asked(template: &Template) -> Option<String> {
     let stand_ins = Variables { url: Some("https://environment.invalid".to_owned()), mode: Some("mode".to_owned()) };
     let address = template.fill(&stand_ins).ok()?;
     match Url::parse(&address) {
-        Err(error) => Some(format!("`{}` is not a URL: {error}", excerpt(&mask_address(&address)))),
+        Err(error) => Some(format!("`{}` is not a URL: {error}", excerpt(mask_address(&address)))),
         Ok(url) => http_client::check_url(&url).err().map(|refused| refused.to_string()),
     }
 }
