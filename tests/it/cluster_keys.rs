@@ -162,6 +162,9 @@ fn kustomizations_there_and_back(program: &str) {
             ("cluster/base/app.yaml", app.yaml()),
             ("cluster/overlays/staging/kustomization.yaml", overlay),
             ("cluster/overlays/staging/colours.env", colour),
+            // Production is judged with the promotion.
+            ("cluster/overlays/production/kustomization.yaml", OVERLAY),
+            ("cluster/overlays/production/colours.env", "COLOUR=white\n"),
         ];
         let digest = staging.commit_files(SERVICE, version, SERVES, &files);
         staging.shop.merge_dev();

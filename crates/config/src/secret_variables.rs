@@ -101,6 +101,25 @@ impl Environment {
         found
     }
 
+    /// The programs that print settings of deployed services, each with what reads it.
+    pub fn setting_commands(&self, services: &[ServiceAssignment]) -> Vec<(String, &CommandLine)> {
+        let mut found = Vec::new();
+        for ServiceAssignment { name, path, .. } in services {
+            if !self.deploys(name, path) || self.not_deployed.contains_key(name) {
+                continue;
+            }
+            let SettingSources { config, secret } = self.setting_sources(name, path);
+            for (list, sources) in [("config", config), ("secret", secret)] {
+                for source in sources {
+                    if let SettingOrigin::Command { command, .. } = &source.from {
+                        found.push((format!("`{list}` of {name}"), command));
+                    }
+                }
+            }
+        }
+        found
+    }
+
     /// Every entry of `secret`, of the environment and of its overrides.
     fn secret_sources(&self) -> impl Iterator<Item = &SettingSource> {
         self.secret.iter().chain(self.overrides.iter().filter_map(|entry| entry.secret.as_ref()).flatten())

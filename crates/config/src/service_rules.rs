@@ -385,6 +385,13 @@ impl Environment {
         }
     }
 
+    /// Whether a kustomization makes the manifests of a service that it deploys.
+    pub fn has_kustomizations(&self, services: &[ServiceAssignment]) -> bool {
+        let Some(target) = &self.target else { return false };
+        let mut deployed = services.iter().filter(|one| self.deploys(&one.name, &one.path));
+        deployed.any(|one| self.kustomization(target, &one.name, &one.path).is_some())
+    }
+
     /// The folder of the kustomization that makes a service's manifests, as the last override that matches says it.
     pub(super) fn kustomization(
         &self,

@@ -4,15 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config::{
-    CommandLine, Environment, Kubeconfig, MachineFile, ProgramName, SourceValue, SuiteKind, Template, Variable,
+    CommandLine, Environment, Kubeconfig, MachineFile, ProgramName, SourceValue, SuiteKind, Target, Template, Variable,
 };
 use lock_model::{SuiteName, TreePath};
 use process::Program;
 use qa::HttpSuite;
 
+use super::settings::setting_problems;
 use super::suites::suite;
 use super::tree_program::TreeProgram;
-use crate::cluster_target::kubeconfig_place;
+use crate::cluster_target::{ClusterPlace, kubeconfig_place};
 use crate::config_values;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
@@ -32,6 +33,10 @@ pub(crate) struct Needs {
     pub files: BTreeMap<MachineFile, BTreeSet<String>>,
     /// The address is in a variable of this job, and is none.
     pub address: Option<Error>,
+    /// What is wrong with the settings of services.
+    pub settings: Vec<Problem>,
+    /// Why the kubeconfig of this job cannot be used.
+    pub kubeconfig: Option<Error>,
 }
 
 impl Needs {
@@ -77,6 +82,50 @@ impl Needs {
         Ok(())
     }
 
+    /// Adds what a deployment needs of the machine: settings, the programs that print some of them, helm or kustomize, and a
+    /// kubeconfig that can be used.
+
+    pub(super) async fn deployment(
+        &mut self,
+        context: &Context,
+        revision: &Revision,
+        environment: &Environment,
+    ) -> Result<()> {
+        self.settings = setting_problems(context, revision, environment).await?;
+        let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
+        let services = revision.config.assign_services(&paths).unwrap_or_default();
+        let commands = environment.setting_commands(&services);
+        let wanted: BTreeSet<TreePath> = commands.iter().filter_map(|(_, command)| command.file().cloned()).collect();
+        let files = revision.inputs.read_all(context, |path| wanted.contains(path))?;
+        let files: BTreeMap<TreePath, Vec<u8>> = files.into_iter().map(|file| (file.path, file.bytes)).collect();
+        let mut looking = Looking { context, environment, files: &files, needs: std::mem::take(self) };
+        for (reader, command) in commands {
+            looking.needs.reads(&command.environment, &reader);
+            looking.program(&reader, command);
+        }
+        *self = looking.needs;
+        if environment.target.as_ref().is_some_and(Target::has_charts)
+            && let Err(error) = program(context, "helm")
+        {
+            let subject = format!("environments.{}.target", environment.name);
+            self.programs.push(Problem::new(subject, error.message()));
+        }
+        if environment.has_kustomizations(&services)
+            && let (Err(error), Err(_)) = (program(context, "kustomize"), program(context, "kubectl"))
+        {
+            let subject = format!("environments.{}.target", environment.name);
+            self.programs.push(Problem::new(subject, format!("{}, and neither is `kubectl`", error.message())));
+        }
+        // A variable or file that is missing is named with the others.
+        if self.missing_variables(context).is_empty()
+            && self.missing_files(context).is_empty()
+            && let Some(place) = ClusterPlace::of(context, &revision.config, environment)
+        {
+            self.kubeconfig = place.kubeconfig(context).err();
+        }
+        Ok(())
+    }
+
     /// Adds the variables that the settings of services are read from.
     pub(crate) fn read_settings(&mut self, revision: &Revision, environment: &Environment) {
         let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
@@ -87,7 +136,7 @@ impl Needs {
         }
     }
 
-    fn kubeconfig(&mut self, kubeconfig: &Kubeconfig, reader: &str) {
+    fn login(&mut self, kubeconfig: &Kubeconfig, reader: &str) {
         self.reads(kubeconfig.variable(), reader);
         if let Some(path) = kubeconfig.file() {
             self.files.entry(path.clone()).or_default().insert(reader.to_owned());
@@ -122,7 +171,7 @@ pub(crate) fn needs(
     {
         let place = kubeconfig_place(&revision.config, environment);
         let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
-        needs.kubeconfig(kubeconfig, &format!("environments.{}.kubeconfig{place}", environment.name));
+        needs.login(kubeconfig, &format!("environments.{}.kubeconfig{place}", environment.name));
     }
     let none = config::Health::default();
     let health = if probes == Probes::Asked { &environment.health } else { &none };
@@ -157,7 +206,7 @@ pub(crate) fn needs(
                 looking.needs.reads(&container.environment, &subject);
                 looking.address(&subject, container.templates());
                 if let Some(kubeconfig) = &environment.kubeconfig {
-                    looking.needs.kubeconfig(kubeconfig, &subject);
+                    looking.needs.login(kubeconfig, &subject);
                 }
                 let problem = services.as_ref().and_then(|all| revision.config.suite_image_problem(definition, all));
                 if let Some(problem) = problem {
@@ -197,6 +246,10 @@ impl Looking<'_> {
     fn command(&mut self, subject: &str, command: &CommandLine) {
         self.needs.reads(&command.environment, subject);
         self.address(subject, &command.arguments);
+        self.program(subject, command);
+    }
+
+    fn program(&mut self, subject: &str, command: &CommandLine) {
         match &command.program {
             ProgramName::OnPath(name) => {
                 if let Err(error) = program(self.context, name) {

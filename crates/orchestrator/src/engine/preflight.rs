@@ -48,7 +48,9 @@ pub(crate) async fn preflight(
         Suites::None => Vec::new(),
         Suites::Open => open_suites(context, ledger, revision, environment, release)?,
     };
-    obstacles.needs(context, needs(context, revision, environment, &suites, Probes::Asked)?);
+    let mut wanted = needs(context, revision, environment, &suites, Probes::Asked)?;
+    wanted.deployment(context, revision, environment).await?;
+    obstacles.needs(context, wanted);
     let in_the_way = Branches::read(context).await?.in_the_way_of(environment);
     obstacles.add(ErrorKind::Repository, in_the_way, &in_the_way_hint(name));
     if let Some(release) = release {
@@ -138,11 +140,18 @@ impl Obstacles {
         let (variables, files) = (needs.missing_variables(context), needs.missing_files(context));
         self.add(ErrorKind::Usage, needs.problems, "correct the file in a change of its own, or take the suite out");
         self.add(ErrorKind::Usage, needs.programs, PROGRAM_HINT);
+        let where_from = "give the settings what they are read from: variables of the job that runs this command, files of the superproject";
+        self.add(ErrorKind::Usage, needs.settings, where_from);
         self.add(ErrorKind::Usage, variables, "set the variables in the job that runs this command");
         self.add(ErrorKind::Repository, files, MISSING_FILE);
         if let Some(error) = needs.address {
             let hint = error.hints().join("; ");
             self.add(ErrorKind::Usage, vec![Problem::new("address", error.message())], &hint);
+        }
+        if let Some(error) = needs.kubeconfig {
+            let hint = error.hints().join("; ");
+            let problem = Problem::new("kubeconfig", error.message()).details(error.causes());
+            self.add(error.kind(), vec![problem], &hint);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use config::{Deployment, Environment, SettingFormat, SettingOrigin, SettingSource, Values};
+use config::{Deployment, Environment, SettingFormat, SettingOrigin, SettingSource, Target, Values};
 use deployer::settings::{
     Configuration, PullSecret, ServiceSettings, parse_dotenv, parse_json, parse_kubectl_env_file, parse_yaml,
 };
@@ -41,6 +41,7 @@ impl Planning<'_> {
             revision: self.revision,
             environment: self.environment,
             workspace: Workspace::new(context, self.revision),
+            programs: Programs::Run,
             problems: Vec::new(),
         };
         let today = context.now().date();
@@ -80,7 +81,8 @@ pub(crate) async fn printed_secrets(
     let services = revision.config.assign_services(&paths).unwrap_or_default();
     let today = context.now().date();
     let workspace = Workspace::new(context, revision);
-    let mut resolving = Resolving { context, revision, environment, workspace, problems: Vec::new() };
+    let mut resolving =
+        Resolving { context, revision, environment, workspace, programs: Programs::Run, problems: Vec::new() };
     let mut found = BTreeSet::new();
     for service in &services {
         let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
@@ -102,12 +104,48 @@ pub(crate) async fn printed_secrets(
     Ok(found)
 }
 
+/// What is wrong with the settings of an environment and its pull secret, as far as it shows without running the programs that
+/// print some of them.
+pub(super) async fn setting_problems(
+    context: &Context,
+    revision: &Revision,
+    environment: &Environment,
+) -> Result<Vec<Problem>> {
+    match &environment.target {
+        Some(Target::Helm(_) | Target::Apply(_)) => {}
+        Some(Target::Render(_)) | None => return Ok(Vec::new()),
+    }
+    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
+    let services = revision.config.assign_services(&paths).unwrap_or_default();
+    let today = context.now().date();
+    let workspace = Workspace::new(context, revision);
+    let mut resolving =
+        Resolving { context, revision, environment, workspace, programs: Programs::LeftOut, problems: Vec::new() };
+    for service in &services {
+        let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
+        for (list, sources) in [("config", &settings.config), ("secret", &settings.secret)] {
+            resolving.list(list, &service.name, &service.path, sources).await?;
+        }
+    }
+    resolving.pull_secret();
+    Ok(resolving.problems)
+}
+
+/// What happens with programs that print settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Programs {
+    Run,
+    /// They are taken to print nothing.
+    LeftOut,
+}
+
 /// Reads settings, and collects what is wrong with them.
 struct Resolving<'a> {
     context: &'a Context,
     revision: &'a Revision,
     environment: &'a Environment,
     workspace: Workspace<'a>,
+    programs: Programs,
     problems: Vec<Problem>,
 }
 
@@ -177,6 +215,7 @@ impl Resolving<'_> {
                     Err(reason) => Err(reason),
                 }
             }
+            SettingOrigin::Command { .. } if self.programs == Programs::LeftOut => Ok(Data::new()),
             SettingOrigin::Command { command, files, format } => {
                 let ready = self.workspace.command(command, files, values)?;
                 let name = command.program.to_string();

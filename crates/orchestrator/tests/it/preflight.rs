@@ -165,3 +165,63 @@ async fn what_is_done_needs_nothing_any_more() {
     assert!(error.to_string().contains("SHOP_STATE: is not set, and read by probe platform"), "{error}");
     assert!(!error.to_string().contains("suite"), "{error}");
 }
+
+/// A job with these variables and no others.
+fn job(shop: &Shop, variables: &'static [(&'static str, &'static str)]) -> Context {
+    let settings = Settings::new(shop.join("shop.git"), Actor::Named(user(BOT)));
+    let mut surroundings = shop.surroundings();
+    surroundings.variables =
+        Arc::new(move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()));
+    let watcher = Watcher::new();
+    Context::open(settings, surroundings, watcher.clone(), watcher).unwrap()
+}
+
+#[tokio::test]
+async fn what_settings_and_targets_need_of_the_machine_is_known_before_the_lock_is_committed() {
+    let cluster = CONFIGURATION
+        .replace(
+            "target: { kind: render, source: \"{path}/deploy\", branch: \"deploy/{mode}\" }",
+            "target: { kind: apply, source: \"{path}/deploy\" }",
+        )
+        .replace(
+            "    namespace: shop-staging\n",
+            "    namespace: shop-staging\n    kubeconfig: { env: STAGING_KUBECONFIG, encoding: base64 }\n    \
+             config: [{ env: NOT_SET, format: dotenv }]\n    \
+             secret: [{ command: [no-such-vault, read], format: json, variables: [VAULT_TOKEN] }]\n",
+        )
+        .replace(
+            "    namespace: shop-production\n",
+            "    namespace: shop-production\n    kubeconfig: { env: OTHER }\n",
+        );
+    let said = async |configuration: &str, variables| {
+        let shop = Shop::with(configuration);
+        let number = shop.open_pull_request("dev", "staging").await;
+        shop.merge_past_rules(number).await;
+        let before = shop.untouched();
+        let error = fails(run(&job(&shop, variables), &RunRequest::new(staging())).await, ErrorKind::Usage);
+        assert_eq!(shop.untouched(), before);
+        assert!(shop.ledger().records().is_empty(), "nothing is recorded");
+        let problems = error.all_problems().iter().map(|problem| format!("{}: {}", problem.subject, problem.message));
+        let problems = problems.collect::<Vec<String>>();
+        assert!(!problems.is_empty(), "{error}");
+        problems
+    };
+    let missing = said(&cluster, &[("SHOP_STATE", "/tmp")]).await;
+    let starts = |prefix: &str| missing.iter().any(|line| line.starts_with(prefix));
+    for prefix in [
+        "`secret` of shop-cart: program `no-such-vault` is not on the search path",
+        "shop-cart: `config[0]`: environment variable `NOT_SET` is not set",
+        "STAGING_KUBECONFIG: is not set",
+        "VAULT_TOKEN: is not set, and read by `secret` of shop-cart",
+    ] {
+        assert!(starts(prefix), "{prefix}: {missing:#?}");
+    }
+    let all = &[("SHOP_STATE", "/tmp"), ("NOT_SET", "A=b"), ("STAGING_KUBECONFIG", "xyz!"), ("VAULT_TOKEN", "t")];
+    let wrong = said(&cluster, all).await;
+    assert!(wrong.iter().any(|line| line.starts_with("kubeconfig: ") && line.contains("is no base64")), "{wrong:#?}");
+
+    // Charts are rendered by helm, kustomizations by kustomize: none is on this search path.
+    let charts = CONFIGURATION.replace("source: \"{path}/deploy\"", "chart: \"{path}/deploy\"");
+    let without = said(&charts, &[("SHOP_STATE", "/tmp")]).await;
+    assert_eq!(without, ["environments.staging.target: program `helm` is not on the search path of this job"]);
+}
