@@ -84,7 +84,6 @@ impl Needs {
 
     /// Adds what a deployment needs of the machine: settings, the programs that print some of them, helm or kustomize, and a
     /// kubeconfig that can be used.
-
     pub(super) async fn deployment(
         &mut self,
         context: &Context,

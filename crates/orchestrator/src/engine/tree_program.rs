@@ -176,7 +176,7 @@ mod tests {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert_eq!(read(&own), Ok(TreeProgram::Binary));
         if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) && own.starts_with(b"\x7fELF") {
-            let mut foreign = own.get(..64).unwrap().to_vec();
+            let mut foreign = own[..64].to_vec();
             // s390x, which is big-endian as well.
             foreign[5] = 2;
             foreign[18..20].copy_from_slice(&[0, 22]);
