@@ -257,7 +257,7 @@ fn b23_a_container_may_be_restarted_as_often_as_its_environment_says() {
     once.tells(&["crash: Pod/", "exit code 4"]);
     // By default it is two.
     let text = once.finished.text();
-    assert!(text.contains(", 0 restarts") || text.contains(", 1 restarts"), "{text}");
+    assert!(text.contains(", 0 restarts") || text.contains(", 1 restart"), "{text}");
 }
 
 #[test]

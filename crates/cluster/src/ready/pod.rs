@@ -134,7 +134,8 @@ fn untaken(pod: &Object) -> Option<String> {
     if let Some(node) = pod.text("/spec/nodeName").filter(|name| !name.is_empty()) {
         return Some(format!("is Pending, and node {} has not taken it", quoted(node)));
     }
-    let scheduler = pod.text("/spec/schedulerName").unwrap_or("default-scheduler");
+    // The scheduler of the cluster itself takes notice in a moment.
+    let scheduler = pod.text("/spec/schedulerName").filter(|name| *name != "default-scheduler")?;
     Some(format!("is Pending, and scheduler {} has not looked at it", quoted(scheduler)))
 }
 
@@ -286,7 +287,8 @@ impl<'a> Container<'a> {
         let restarts = self.restarts();
         let permanence = if restarts >= tolerance.restarts { Permanence::Permanent } else { Permanence::Temporary };
         let said = at("message").and_then(Value::as_str).unwrap_or_default();
-        let message = format!("exit code {code} ({reason}), {restarts} restarts {}", whole_lines(said));
+        let plural = if restarts == 1 { "" } else { "s" };
+        let message = format!("exit code {code} ({reason}), {restarts} restart{plural} {}", whole_lines(said));
         Cause::new(class, permanence, pod.key(), message).in_container(self.name)
     }
 }
@@ -323,6 +325,8 @@ mod tests {
         let other = said(json!({ "schedulerName": "other" }), pending());
         assert_eq!(other, "is Pending, and scheduler `other` has not looked at it");
         assert_eq!(said(json!({ "nodeName": "n1" }), pending()), "is Pending, and node `n1` has not taken it");
+        assert_eq!(said(json!({ "schedulerName": "default-scheduler" }), pending()), "");
+        assert_eq!(said(json!({}), pending()), "");
         let conditions = json!([{ "type": "PodScheduled", "status": "True" }]);
         assert_eq!(said(json!({}), json!({ "phase": "Pending", "conditions": conditions })), "");
         assert_eq!(said(json!({}), json!({ "phase": "Running" })), "");

@@ -34,7 +34,9 @@ pub(super) fn deployment(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory) 
         pods = states(facts, rules, memory, |pod| pod.controller() == newest.uid());
     }
     let progress = deployment_progress(object);
-    let stalled = object.false_condition("Progressing");
+    // A controller that goes back to a set that is there leaves the condition as it was for a while.
+    let is_of_newest = |message: &str| newest.is_none_or(|newest| speaks_of(message, &newest.key().name));
+    let stalled = object.false_condition("Progressing").filter(|stalled| is_of_newest(stalled.message));
     if let (Some(stalled), Progress::Missing(detail)) = (stalled, &progress) {
         let mut causes: Vec<_> = causes.into_iter().chain(pods.into_iter().flat_map(|pod| pod.causes)).collect();
         if causes.is_empty() {
@@ -43,6 +45,12 @@ pub(super) fn deployment(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory) 
         return Verdict::failed(format!("{}: {detail}", stalled.reason), causes);
     }
     decide(progress, causes, pods, Doom::All, memory)
+}
+
+/// Whether a message is about a `ReplicaSet` of this name, or about none: `ReplicaSet "web-5579d98f46" has timed out progressing.`
+fn speaks_of(message: &str, set: &str) -> bool {
+    let named = message.split_once("ReplicaSet \"").and_then(|(_, rest)| rest.split_once('"'));
+    named.is_none_or(|(named, _)| named == set)
 }
 
 fn deployment_progress(object: &Object) -> Progress {

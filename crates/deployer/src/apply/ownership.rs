@@ -149,9 +149,10 @@ pub(super) fn judge_conflicts(
     let is_moved = |conflict: &FieldConflict| {
         conflict.subresource.is_none() && moved.is_some_and(|moved| moved.managers.contains(&conflict.manager))
     };
-    // `kubectl scale` is how people stop a service, and the next deployment is meant to start it.
+    // `kubectl scale` is how people stop a service, and the next deployment is meant to start it. An autoscaler that is there
+    // keeps the number, which is not sent then; what one has left that is gone belongs to nothing.
     let is_scaled = |conflict: &FieldConflict| {
-        conflict.manager == "kubectl"
+        ["kubectl", "kube-controller-manager"].contains(&conflict.manager.as_str())
             && conflict.subresource.as_deref() == Some("scale")
             && conflict.field == ".spec.replicas"
     };
@@ -383,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn only_named_managers_and_the_scale_of_kubectl_are_taken_over() {
+    fn only_named_managers_and_a_scale_that_nothing_keeps_are_taken_over() {
         let conflict = |manager: &str, subresource: Option<&str>, field: &str| FieldConflict {
             manager: manager.to_owned(),
             subresource: subresource.map(str::to_owned),
@@ -395,13 +396,15 @@ mod tests {
             conflict("argocd", None, ".spec.paused"),
             conflict("by-hand", None, ".data.k"),
             conflict("helm", None, ".data.k"),
+            conflict("kube-controller-manager", Some("scale"), ".spec.replicas"),
+            conflict("kube-controller-manager", None, ".spec.replicas"),
         ];
         let rule = ConflictRule::new(["argocd".to_owned()].into());
         let entry = entry("helm", "Update", &json!({ "f:data": { "f:a": {} } }));
         let moved = to_move(&live(&json!([entry])), &json!({}));
         let (taken, refused) = judge_conflicts(&all, &rule, moved.as_ref());
-        assert_eq!(taken, [all[0].clone(), all[2].clone()]);
-        assert_eq!(refused, [all[1].clone(), all[3].clone()]);
-        assert_eq!(judge_conflicts(&all, &rule, None).1.len(), 3);
+        assert_eq!(taken, [all[0].clone(), all[2].clone(), all[5].clone()]);
+        assert_eq!(refused, [all[1].clone(), all[3].clone(), all[6].clone()]);
+        assert_eq!(judge_conflicts(&all, &rule, None).1.len(), 4);
     }
 }

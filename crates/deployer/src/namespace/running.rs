@@ -217,7 +217,8 @@ impl Workload<'_> {
             }
         }
         if proven < wanted {
-            let message = format!("{id} wants {wanted} pods, and {proven} run what is locked");
+            let (pods, run) = (if wanted == 1 { "pod" } else { "pods" }, if proven == 1 { "runs" } else { "run" });
+            let message = format!("{id} wants {wanted} {pods}, and {proven} {run} what is locked");
             found.findings.push(self.finding(FindingKind::NotRunning, message));
         }
     }

@@ -58,7 +58,8 @@ fn running(detail: &ProofDetail) -> String {
     match detail {
         ProofDetail::Render(_) => String::new(),
         ProofDetail::Helm(HelmProof { running, .. }) | ProofDetail::Apply(ApplyProof { running, .. }) => {
-            format!(", {} run what is locked", count(running.len(), "container"))
+            let run = if running.len() == 1 { "runs" } else { "run" };
+            format!(", {} {run} what is locked", count(running.len(), "container"))
         }
     }
 }

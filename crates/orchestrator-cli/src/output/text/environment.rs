@@ -8,7 +8,7 @@ use orchestrator::report::v1::{
 };
 
 use super::{Text, plan, short_id, short_image};
-use crate::output::{Page, Table, Tone};
+use crate::output::{Page, Table, Tone, count};
 
 fn weight(severity: Severity) -> &'static str {
     match severity {
@@ -65,7 +65,7 @@ impl Text for RollbackPlanReport {
             let lock = self.leaves_lock.as_ref().map_or("-", |lock| short_id(lock.as_str()));
             text += format!("it would leave release {}, lock {lock}\n", left.id8());
         }
-        text += format!("the registry has its {} images\n", self.images.len());
+        text += format!("the registry has its {}\n", count(self.images.len(), "image"));
         if self.is_done {
             text += "the rollback is done already\n";
         }
