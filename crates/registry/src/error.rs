@@ -286,6 +286,14 @@ pub enum RegistryErrorKind {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
+    /// The registry was busy, and the pause before the next request to it passes the deadline.
+    #[error("`{host}` was busy, and is asked again in {} s only, which the deadline does not leave", wait.as_secs())]
+    Paused {
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
+        host: String,
+        /// What is left of the pause.
+        wait: Duration,
+    },
     /// No connection, or one that broke, also after the retries.
     #[error("`{host}` cannot be reached")]
     Unreachable {
@@ -380,6 +388,7 @@ impl RegistryErrorKind {
             | Self::ClientCertificate { .. }
             | Self::NoCommonTls { .. } => ErrorClass::Denied,
             Self::Busy { .. }
+            | Self::Paused { .. }
             | Self::ListChanged { .. }
             | Self::Unreachable { .. }
             | Self::CutOff { .. }
@@ -403,6 +412,7 @@ impl RegistryErrorKind {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } => *retry_after,
+            Self::Paused { wait, .. } => Some(*wait),
             _ => None,
         }
     }

@@ -137,11 +137,7 @@ impl Http {
         let slot = match slot {
             Err(_) => return Err(past_deadline()),
             Ok(Err(PausedBeyond(wait))) => {
-                return Err(RegistryErrorKind::Busy {
-                    host: host_of(&ask.url),
-                    status: StatusCode::TOO_MANY_REQUESTS.as_u16(),
-                    retry_after: Some(wait),
-                });
+                return Err(RegistryErrorKind::Paused { host: host_of(&ask.url), wait });
             }
             Ok(Ok(slot)) => slot,
         };

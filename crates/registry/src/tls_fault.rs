@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use lock_model::Timestamp;
 use rustls::pki_types::UnixTime;
@@ -57,12 +58,17 @@ impl fmt::Display for CertificateFault {
 
 /// What a failure of TLS stands for that does not pass by itself; `None` for any other failure.
 pub(crate) fn lasting(host: &str, error: &(dyn Error + 'static)) -> Option<RegistryErrorKind> {
-    use AlertDescription::{
-        AccessDenied, BadCertificate, CertificateExpired, CertificateRequired, CertificateRevoked, CertificateUnknown,
-        HandshakeFailure, InsufficientSecurity, NoCertificate, ProtocolVersion, UnknownCA, UnsupportedCertificate,
-    };
-    let tls = find(error)?;
     let host = host.to_owned();
+    let Some(tls) = find(error) else {
+        // A connection that fails twice says the second time only what it said the first time.
+        let cause = io::Error::other(alert_in_words(error)?).into();
+        let is_ours = CLIENT_ALERTS.iter().any(|alert| words(*alert) == format!("{cause}"));
+        return Some(if is_ours {
+            RegistryErrorKind::ClientCertificate { host, cause }
+        } else {
+            RegistryErrorKind::NoCommonTls { host, cause }
+        });
+    };
     let cause = tls.clone().into();
     match tls {
         rustls::Error::InvalidCertificate(error) => {
@@ -72,21 +78,46 @@ pub(crate) fn lasting(host: &str, error: &(dyn Error + 'static)) -> Option<Regis
             let fault = CertificateFault::Unfit { reason: "is not shown".to_owned() };
             Some(RegistryErrorKind::Untrusted { host, fault, cause })
         }
-        rustls::Error::AlertReceived(
-            AccessDenied
-            | BadCertificate
-            | CertificateExpired
-            | CertificateRequired
-            | CertificateRevoked
-            | CertificateUnknown
-            | NoCertificate
-            | UnknownCA
-            | UnsupportedCertificate,
-        ) => Some(RegistryErrorKind::ClientCertificate { host, cause }),
-        rustls::Error::AlertReceived(HandshakeFailure | InsufficientSecurity | ProtocolVersion)
-        | rustls::Error::PeerIncompatible(_) => Some(RegistryErrorKind::NoCommonTls { host, cause }),
+        rustls::Error::AlertReceived(alert) if CLIENT_ALERTS.contains(alert) => {
+            Some(RegistryErrorKind::ClientCertificate { host, cause })
+        }
+        rustls::Error::AlertReceived(alert) if TLS_ALERTS.contains(alert) => {
+            Some(RegistryErrorKind::NoCommonTls { host, cause })
+        }
+        rustls::Error::PeerIncompatible(_) => Some(RegistryErrorKind::NoCommonTls { host, cause }),
         _ => None,
     }
+}
+
+/// What servers say of a certificate of ours, or of none.
+const CLIENT_ALERTS: [AlertDescription; 9] = [
+    AlertDescription::AccessDenied,
+    AlertDescription::BadCertificate,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateRequired,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::NoCertificate,
+    AlertDescription::UnknownCA,
+    AlertDescription::UnsupportedCertificate,
+];
+
+/// What servers say that have no TLS in common with us.
+const TLS_ALERTS: [AlertDescription; 3] =
+    [AlertDescription::HandshakeFailure, AlertDescription::InsufficientSecurity, AlertDescription::ProtocolVersion];
+
+/// How rustls words an alert.
+fn words(alert: AlertDescription) -> String {
+    rustls::Error::AlertReceived(alert).to_string()
+}
+
+/// An alert that lasts, where only its words are left of it.
+fn alert_in_words(error: &(dyn Error + 'static)) -> Option<String> {
+    let said = error.to_string();
+    if CLIENT_ALERTS.into_iter().chain(TLS_ALERTS).any(|alert| words(alert) == said) {
+        return Some(said);
+    }
+    alert_in_words(error.source()?)
 }
 
 fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
@@ -140,7 +171,6 @@ fn bare(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
     use std::sync::Arc;
 
     use lock_model::ErrorClass;
@@ -192,6 +222,8 @@ mod tests {
             assert_eq!(kind.class(), ErrorClass::Denied);
             assert!(kind.in_short().contains(words), "{kind}");
         }
+        let twice = io::Error::other(words(BadCertificate));
+        assert_eq!(lasting("a.example", &twice).unwrap().class(), ErrorClass::Denied, "its words alone");
         assert!(lasting("a.example", &wrapped(InternalError)).is_none());
         assert!(lasting("a.example", &io::Error::other("tls handshake eof")).is_none());
     }
