@@ -1,12 +1,14 @@
 //! The files of `locks/`: those of orchestrator, and beside them those of other tools, such as an older pipeline.
 
 use forge::FileChange;
+use git::{MODE_EXECUTABLE, MODE_FILE};
 use lock_model::{
-    GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_SCHEMA_BESIDE_FILE, LOCK_SCHEMA_FILE, SchemaPlace, TreeId,
-    TreePath,
+    GIT_ATTRIBUTES, GIT_ATTRIBUTES_FILE, LOCK_FILE, LOCK_FOLDER, LOCK_SCHEMA_BESIDE_FILE, LOCK_SCHEMA_FILE,
+    SchemaPlace, TreeId, TreePath,
 };
 use serde_json::Value;
 
+use crate::context::git_error;
 use crate::error::{Error, ErrorKind, Result};
 use crate::inputs::Inputs;
 use crate::revision::LockFile;
@@ -29,14 +31,43 @@ pub(crate) fn lock_files(lock: &LockFile, present: impl Fn(&TreePath) -> Option<
 
 /// The same for a tree of the superproject.
 pub(crate) fn lock_files_on(context: &Workspace, tree: &TreeId, lock: &LockFile) -> Result<Vec<FileChange>> {
+    check_place(context, tree)?;
     lock_files(lock, |path| Inputs::lock_companion(context, tree, path))
 }
 
 /// Where a lock of this tree has its schema: beside the file of another tool, where there is one.
 pub(crate) fn schema_place(context: &Workspace, tree: &TreeId) -> Result<SchemaPlace> {
+    check_place(context, tree)?;
     let there = Inputs::lock_companion(context, tree, &path(LOCK_SCHEMA_FILE)?);
     let is_free = there.is_none_or(|there| is_ours(LOCK_SCHEMA_FILE, &there));
     Ok(if is_free { SchemaPlace::Usual } else { SchemaPlace::Beside })
+}
+
+/// Refuses a tree that has something else where the folder of locks or the lock itself would be: writing the lock there would
+/// take it away.
+fn check_place(context: &Workspace, tree: &TreeId) -> Result<()> {
+    let found = Inputs::lock_folder(&context.git, tree.as_str());
+    let found = found.map_err(|error| git_error("the folder of the lock cannot be read", error))?;
+    let in_the_way = found.iter().find_map(|(path, (mode, _))| {
+        let is_within = path.strip_prefix(LOCK_FILE).is_some_and(|rest| rest.starts_with('/'));
+        let is_file = [MODE_FILE, MODE_EXECUTABLE].contains(mode);
+        match path.as_str() {
+            LOCK_FOLDER => Some(format!("`{LOCK_FOLDER}` is no folder")),
+            _ if is_within => Some(format!("`{LOCK_FILE}` is a folder")),
+            LOCK_FILE if !is_file => Some(format!("`{LOCK_FILE}` is no plain file")),
+            _ => None,
+        }
+    });
+    match in_the_way {
+        None => Ok(()),
+        Some(what) => Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "{what} in this tree, and the lock is kept in `{LOCK_FILE}`: writing it would take away what lies there"
+            ),
+        )
+        .hint("move it elsewhere in a change of its own: `git mv`")),
+    }
 }
 
 /// Whether a file of `locks/` is another tool's in each of these trees, as far as it is there. The lock itself never is:

@@ -195,3 +195,30 @@ async fn t13_production_deploys_no_content_that_came_with_such_a_file() {
     let refused = shop.refused_gates(&production());
     assert!(refused.contains(&Gate::Approvals), "{refused:?}");
 }
+
+#[tokio::test]
+async fn what_lies_where_the_lock_would_be_is_never_taken_away() {
+    let link = |path: &str| TreeChange::Write { path: path.to_owned(), mode: 0o120_000, bytes: b"elsewhere".to_vec() };
+    let cases: [(&str, Vec<TreeChange>, &str); 4] = [
+        ("a file", vec![write("locks", "theirs\n")], "`locks` is no folder"),
+        ("a link", vec![link("locks")], "`locks` is no folder"),
+        ("a folder", vec![write("locks/lock.yaml/theirs", "theirs\n")], "`locks/lock.yaml` is a folder"),
+        ("a link in place of the lock", vec![link(LOCK_FILE)], "locks/lock.yaml"),
+    ];
+    for (name, files, expected) in cases {
+        let shop = Shop::new();
+        shop.commit("staging", &files, "what lies there");
+        let number = shop.open_pull_request("dev", "staging").await;
+        let published = publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await;
+        let said = match &published {
+            Ok(report) => format!("{report:#?}"),
+            Err(error) => format!("{error}"),
+        };
+        assert!(said.contains(expected), "{name}: {said}");
+        shop.merge_past_rules(number).await;
+        let before = shop.head("staging");
+        let answer = run(&shop.bot(), &RunRequest::new(staging())).await;
+        assert!(answer.as_ref().map_or(true, |report| report.stopped.is_some()), "{name}: {answer:#?}");
+        assert_eq!(shop.head("staging"), before, "{name}: nothing was written there");
+    }
+}
