@@ -192,8 +192,8 @@ pub(crate) fn of_cluster(error: &cluster::ClusterError) -> Option<String> {
 }
 
 /// What to do about an `insteadOf` that leads where submodules may not come from.
-pub(crate) const REWRITTEN: &str =
-    "take the `url.*.insteadOf` out of git's configuration, or name the place that it leads to in `submodules.allow`";
+pub(crate) const REWRITTEN: &str = "take the `url.*.insteadOf` out of git's configuration; where it leads to a host by https or ssh, `submodules.allow` can \
+     name that place, and no key allows `file:` or `ext:`";
 
 /// What to do about a disk that is full, or a file that this user may not write.
 pub(crate) const STORAGE: &str = "make room on the disk, or let this user write there; then run the same command again";

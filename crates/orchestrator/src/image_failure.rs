@@ -164,6 +164,7 @@ pub(crate) fn host_failure_of_kind(kind: &RegistryErrorKind) -> Option<String> {
         | RegistryErrorKind::ClientCertificate { .. }
         | RegistryErrorKind::NoCommonTls { .. }
         | RegistryErrorKind::Busy { .. }
+        | RegistryErrorKind::Paused { .. }
         | RegistryErrorKind::Status { .. }
         | RegistryErrorKind::Unreachable { .. }
         | RegistryErrorKind::UnknownHost { .. }

@@ -243,11 +243,20 @@ fn without_port(host: &str, logins: &[EnvCredential]) -> Option<String> {
     ))
 }
 
-/// Which files were looked at for logins: docker's and podman's.
+/// Which files were looked at for logins, docker's and podman's: none after the first that exists.
 fn looked_in(files: &[PathBuf]) -> String {
+    let first = files.iter().position(|file| file.is_file()).unwrap_or(files.len());
     let shown: Vec<String> = files
         .iter()
-        .map(|file| format!("`{}`{}", file.display(), if file.is_file() { "" } else { " (absent)" }))
+        .enumerate()
+        .map(|(at, file)| {
+            let remark = match at.cmp(&first) {
+                std::cmp::Ordering::Less => " (absent)",
+                std::cmp::Ordering::Equal => "",
+                std::cmp::Ordering::Greater => " (not read: only the first that exists is)",
+            };
+            format!("`{}`{remark}", file.display())
+        })
         .collect();
     if shown.is_empty() { "no file with logins is known".to_owned() } else { format!("looked in {}", shown.join(", ")) }
 }
@@ -325,6 +334,7 @@ mod tests {
                 },
                 ".client-certificate`",
             ),
+            (RegistryErrorKind::Paused { host: host(), wait: std::time::Duration::from_secs(7) }, "temporary"),
             (RegistryErrorKind::Busy { host: host(), status: 503, retry_after: None }, "temporary"),
             (RegistryErrorKind::Unreachable { host: host(), source: io::Error::other("x").into() }, "temporary"),
             (
@@ -372,6 +382,15 @@ mod tests {
         let kind = RegistryErrorKind::Unreachable { host: "r:5".to_owned(), source: no_name() };
         assert_eq!(kind.in_short(), "`r:5` cannot be reached: Name or service not known");
         assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");
+        let here = tempfile::NamedTempFile::new().expect("there is room");
+        let path = here.path().to_owned();
+        let first = path.display().to_string();
+        assert_eq!(
+            looked_in(&[files[0].clone(), path.clone(), path]),
+            format!(
+                "looked in `/nowhere/config.json` (absent), `{first}`, `{first}` (not read: only the first that exists is)"
+            )
+        );
         assert!(reason_hint(&UnresolvedReason::NoCandidates, &access).contains("`tags`"));
     }
 
