@@ -109,6 +109,7 @@ fn b33_the_least_rights_are_enough_and_without_them_nothing_begins() {
          apiGroups: [\"apps\"], resources: [deployments], verbs: [create, patch] }}"
     );
     assert!(refused.text().contains(&missing), "{}", refused.text());
+    assert!(refused.text().contains("`orchestrator permissions staging --role` prints the whole Role"));
     assert_eq!(staging.revisions(), 0, "nothing was changed");
     // Without any right, who can help is said.
     let stranger = cluster.kubeconfig_as(&format!("stranger-of-{namespace}"), &[]);
@@ -142,6 +143,26 @@ fn b42_a_lease_that_cannot_be_asked_refuses_a_deployment() {
     let user = format!("deployer-of-{namespace}");
     let kubeconfig = cluster.kubeconfig_as(&user, &[]);
     staging.ends("lock commit staging", 0);
+    // Every way in which a cluster lets nothing be read has its own way out.
+    let authority = kubeconfig.split_once("certificate-authority-data: ").unwrap().1.split_once('}').unwrap().0;
+    let server = kubeconfig.split_once("server: \"").unwrap().1.split_once('"').unwrap().0;
+    let login = kubeconfig.split_once("  user: ").unwrap().1.split_once('\n').unwrap().0;
+    for (kubeconfig, code, hint) in [
+        (kubeconfig.clone(), 13, "the Role that `orchestrator permissions staging --role` prints"),
+        (kubeconfig.replace(login, "{token: expired}"), 13, "make a new kubeconfig"),
+        (
+            kubeconfig.replace(&format!(", certificate-authority-data: {authority}"), ""),
+            13,
+            "`certificate-authority-data`",
+        ),
+        (kubeconfig.replace(server, "https://127.0.0.1:1"), 14, "reaches the `server` of the kubeconfig"),
+    ] {
+        let refused = staging.ends_with(&kubeconfig, "plan staging --deadline 12s", code);
+        assert!(refused.stderr().contains(hint), "`{hint}` is not in:\n{}", refused.text());
+        assert!(refused.stderr().contains(&format!("what namespace `{namespace}` of `SHOP_KUBECONFIG` holds")));
+    }
+    let health = staging.ends_with(&kubeconfig, "health staging", 1);
+    assert!(health.text().contains("`orchestrator permissions staging --role` prints the Role"), "{}", health.text());
     let printed = staging.ends("permissions staging --role", 0);
     let role = printed.stdout().split("---\n").find(|document| document.contains("kind: Role\n")).unwrap();
     assert!(role.contains("- leases\n") || role.contains("leases"), "{role}");
@@ -150,9 +171,8 @@ fn b42_a_lease_that_cannot_be_asked_refuses_a_deployment() {
     let refused = staging.ends_with(&kubeconfig, "run staging", 13);
     for told in [
         format!("the lease of `staging` in namespace `{namespace}` cannot be taken"),
-        format!(
-            "who administers namespace `{namespace}` gives the kubeconfig's user the Role that `orchestrator permissions"
-        ),
+        "who administers the namespace gives the kubeconfig's user the Role that `orchestrator permissions staging --role`"
+            .to_owned(),
         "nothing was deployed".to_owned(),
     ] {
         assert!(refused.stderr().contains(&told), "`{told}` is not in:\n{}", refused.text());

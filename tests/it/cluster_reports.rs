@@ -5,6 +5,7 @@ use test_support::{Cluster, Image};
 use crate::clusters::{
     ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART, definition_of_kind,
 };
+use crate::shop::wait_until;
 
 #[test]
 fn h1_a_stored_kind_that_is_served_no_more_is_refused_before_a_revision_is_made() {
@@ -179,6 +180,26 @@ fn q1_pods_that_are_ending_hold_their_quota_before_and_while_a_version_is_waited
     assert!(!failed.stderr().contains("crash: "), "{}", failed.text());
     staging.kubectl(&["delete", "deployment", "shop-cart", "--cascade=foreground", "--wait=false"]);
     staging.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0"]);
+}
+
+/// What was changed is said and recorded, whoever ends the run.
+#[test]
+fn f22_a_deployment_that_is_interrupted_says_what_it_has_changed() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    staging.merge(2, &["sleep", "600"]);
+    let run = staging.command(&[], "run staging").start();
+    wait_until("the pod to run", || !staging.running().is_empty());
+    run.interrupt();
+    let ended = run.wait().expect_code(130);
+    for told in ["interrupted, and the deployment is not complete", "shop-cart: Deployment/", "changed: shop-cart"] {
+        assert!(ended.stderr().contains(told), "`{told}` is not in:\n{}", ended.text());
+    }
+    let records = staging.shop.records();
+    let last = &records.last().unwrap().predicate;
+    assert_eq!((&last["step"], &last["result"]), (&"deploy".into(), &"failed".into()), "{last}");
+    staging.merge(3, SERVES);
+    staging.ends("run staging", 0);
 }
 
 /// Where a Service asks pods until they have ended, the run waits for that before it calls anything wrong.

@@ -9,14 +9,15 @@ const TARGET: &str = r#"target:
     kind: helm
     chart: "{path}/chart"
     values: { envFrom: [{ configMapRef: { name: "{config}" } }, { secretRef: { name: "{secret}" } }], pull: "{pull-secret}", seen: "{image:shop-cart.tag}" }
-  config: [{ env: "{NAME}_CONFIG", format: kubectl-env-file }, { set: { GREETING: "hello {short}" } }, { env: "{NAME}_MORE", format: json }]
+  config: [{ env: "{NAME}_CONFIG", format: kubectl-env-file }, { set: { GREETING: "hello {short} of {env:GREETER}" } }, { env: "{NAME}_MORE", format: json }]
   secret: [{ keys-from-env: [CART_LOGIN] }, { set: { DATABASE_URL: "postgres://{short_}:{env:DB_PASSWORD_{SHORT}}@db/{short}" } }]
   pull-secret: { name: pull, registry: registry.example, username: { env: PULL_USER }, password: { env: PULL_PASSWORD } }"#;
 
 const PASSWORD: &str = "correct-horse-battery";
+const GREETER: &str = "zqzqzqzq-greets";
 
 /// The variables of a job.
-fn variables<'a>(config: &'a str, login: &'a str) -> [(&'a str, &'a str); 6] {
+fn variables<'a>(config: &'a str, login: &'a str) -> [(&'a str, &'a str); 7] {
     [
         ("SHOP_CART_MORE", "{}"),
         ("SHOP_CART_CONFIG", config),
@@ -24,6 +25,7 @@ fn variables<'a>(config: &'a str, login: &'a str) -> [(&'a str, &'a str); 6] {
         ("DB_PASSWORD_CART", PASSWORD),
         ("PULL_USER", "puller"),
         ("PULL_PASSWORD", "pull-me-if-you-can"),
+        ("GREETER", GREETER),
     ]
 }
 
@@ -93,18 +95,26 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
     assert!(key.stderr().contains("neither a digit nor `..` first"), "{}", key.text());
     assert_eq!(staging.revisions(), 0);
 
+    // Who fills a variable into a configuration does not say that everybody may read it.
+    let plan = staging.ends_in(&variables("A=1", "login-1"), "plan staging", 0);
+    assert!(plan.text().contains("hello cart of ***") && !plan.text().contains(GREETER), "{}", plan.text());
     let first = staging.ends_in(&variables("A=1\nQ=\"x\" ", "login-1"), "run staging", 0);
     let one = staging.seen();
     let config = staging.data("configmap", &one.config);
-    assert_eq!(config["data"], serde_json::json!({ "A": "1", "Q": "\"x\" ", "GREETING": "hello cart" }));
+    assert_eq!(
+        config["data"],
+        serde_json::json!({ "A": "1", "Q": "\"x\" ", "GREETING": format!("hello cart of {GREETER}") })
+    );
     assert_eq!(config["immutable"], true);
     let database = ["secret", &one.secret, "--output=go-template={{ index .data \"DATABASE_URL\" | base64decode }}"];
     assert_eq!(staging.get(&database), format!("postgres://cart:{PASSWORD}@db/cart"));
     assert_eq!(staging.data("secret", "pull")["type"], "kubernetes.io/dockerconfigjson");
 
     // Secrets are in no output and no record; helm is given their names alone.
-    let ledger = staging.shop.superproject().try_git(&["grep", "-q", PASSWORD, "orchestrator/ledger"]);
-    assert!(!ledger.success() && !first.text().contains(PASSWORD), "{}", first.text());
+    for secret in [PASSWORD, GREETER] {
+        let ledger = staging.shop.superproject().try_git(&["grep", "-q", secret, "orchestrator/ledger"]);
+        assert!(!ledger.success() && !first.text().contains(secret), "{}", first.text());
+    }
 
     // The same again changes nothing.
     let records = staging.shop.records().len();

@@ -44,6 +44,19 @@ impl Config {
         commands.chain(containers.flatten()).chain(kubeconfigs).chain(pulls).chain(logins).chain(named).collect()
     }
 
+    /// The variables that some suite, probe or setting calls `plain`, and that none of them keeps secret.
+    pub fn plain_variables(&self) -> BTreeSet<&EnvironmentVariable> {
+        let suites = self.suites.values().filter_map(|suite| match &suite.kind {
+            SuiteKind::Command(suite) => Some(&suite.command.plain),
+            SuiteKind::Container(suite) => Some(&suite.plain),
+            SuiteKind::Http { .. } => None,
+        });
+        let questions = self.environments.values().flat_map(|environment| environment.health.questions());
+        let probes = questions.filter_map(|(_, probe)| Some(&probe.command()?.plain));
+        let secret = self.secret_variables();
+        suites.chain(probes).flatten().filter(|name| !secret.contains(name)).collect()
+    }
+
     /// The variables by which orchestrator itself reaches clusters and registries: no program is given one of them.
     pub fn own_credentials(&self) -> BTreeSet<&EnvironmentVariable> {
         let kubeconfigs = self.environments.values().filter_map(|environment| environment.kubeconfig.as_ref());

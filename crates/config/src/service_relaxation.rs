@@ -195,9 +195,9 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
     if values != after.values {
         messages.push((RelaxationKind::Deployment, "the values of its chart are others".to_owned()));
     }
-    for (what, was, is) in [("configuration", config, after.config), ("secrets", secret, after.secret)] {
+    for (what, was, is) in [("configuration comes", config, after.config), ("secrets come", secret, after.secret)] {
         if was != is {
-            messages.push((RelaxationKind::Deployment, format!("where its {what} come from is another list")));
+            messages.push((RelaxationKind::Deployment, format!("the list of where its {what} from is another one")));
         }
     }
     if let Some(label) = await_jobs.filter(|label| after.await_jobs.as_ref() != Some(label)) {

@@ -44,6 +44,8 @@ pub struct DeployRequest {
     pub other_images: Vec<ImagePin>,
     /// Services of the lock that are not deployed here.
     pub not_deployed: Vec<NotDeployed>,
+    /// Values that a `ConfigMap` is composed of, and that no plan and no error shows.
+    pub masked: Vec<SecretString>,
     /// The login by which the cluster pulls images; only targets of a cluster write it.
     pub pull_secret: Option<PullSecret>,
     /// Which configuration is deployed.
@@ -96,6 +98,7 @@ impl DeployRequest {
             other_images: Vec::new(),
             not_deployed: Vec::new(),
             pull_secret: None,
+            masked: Vec::new(),
             configuration: Configuration::default(),
             platform_digests: BTreeMap::new(),
             waves: Vec::new(),
@@ -110,13 +113,16 @@ impl DeployRequest {
         Self::new("staging".parse().unwrap(), "shop", release, lock, "c".repeat(40).parse().unwrap())
     }
 
-    /// Every image of the request, those of deployed services first.
-    /// What is secret of it: settings of services, and the login of the pull secret.
+    /// What is shown nowhere of it: settings of services, the login of the pull secret, and what else is masked.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
         let settings = self.services.iter().filter_map(|service| service.settings.secret.as_ref());
-        settings.flat_map(BTreeMap::values).chain(self.pull_secret.iter().map(|pull| &pull.password))
+        settings
+            .flat_map(BTreeMap::values)
+            .chain(self.pull_secret.iter().map(|pull| &pull.password))
+            .chain(&self.masked)
     }
 
+    /// Every image of the request, those of deployed services first.
     pub(crate) fn images(&self) -> impl Iterator<Item = &ImagePin> {
         self.services.iter().filter_map(|service| service.image.as_ref()).chain(&self.other_images)
     }

@@ -211,6 +211,8 @@ fn execute(arguments: Arguments, console: Console) -> Result<Shown> {
     });
     progress.end(result.is_ok());
     match result {
+        // What a deployment has changed until then is said.
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
         // What a child's end looked like to the command is of no interest: the user asked for it.
         Err(_) if interruption::is_requested() => Err(interrupted()),
         result => result,

@@ -175,18 +175,16 @@ impl ClusterPlace {
         let (environment, namespace) = (&self.environment, &self.namespace.namespace);
         let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
         let hint = match error.class() {
-            ErrorClass::Denied => Some(format!(
-                "who administers namespace `{namespace}` gives the kubeconfig's user the Role that `orchestrator permissions \
-                 {environment} --role` prints"
-            )),
             ErrorClass::Temporary => Some(
                 "run the same command again; where that does not help, who operates the cluster sees why its API server does \
                  not answer"
                     .to_owned(),
             ),
-            ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Storage | ErrorClass::Bug => {
-                hints::of_target(&error)
-            }
+            ErrorClass::Denied
+            | ErrorClass::NotFound
+            | ErrorClass::Invalid
+            | ErrorClass::Storage
+            | ErrorClass::Bug => hints::of_target_of(&error, environment),
         };
         let message = format!("the lease of `{environment}` in namespace `{namespace}` cannot be {action}");
         let error = Error::from_source(kind, message, error);
@@ -248,8 +246,13 @@ impl ClusterPlace {
 
     fn of_variable(&self, context: &Workspace, name: &EnvironmentVariable) -> Result<Vec<u8>> {
         let text = context.variable(name.as_str()).ok_or_else(|| {
-            Error::new(ErrorKind::Usage, self.message("is missing: the variable is not set"))
-                .hint(format!("set `{name}` in the job that runs this command"))
+            Error::new(
+                ErrorKind::Usage,
+                self.message(
+                    "is missing: the variable is not set, or empty, which is how a forge gives a secret that it lacks",
+                ),
+            )
+            .hint(format!("set `{name}` in the job that runs this command"))
         })?;
         match self.encoding {
             KubeconfigEncoding::Text => Ok(text.into_bytes()),

@@ -243,7 +243,8 @@ pub(crate) fn git_options(surroundings: &Surroundings, actor: Option<&UserName>)
         environment,
         deadline: GIT_DEADLINE,
         local_protocol: LocalProtocol::Allowed,
-        interrupt: surroundings.interrupt.clone(),
+        // A deployment that a signal ends is still recorded.
+        interrupt: surroundings.interrupt.patient(),
         redactor: surroundings.redactor.clone(),
         ..GitOptions::default()
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ledger::{Ledger, Step, StepResult};
+use deployer::settings::Configuration;
+use ledger::{CycleOrigin, Ledger, Step, StepResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
 use promotion::attempts::Purpose;
 
@@ -247,7 +248,8 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     engine.saved = saved;
     let ended = Box::pin(engine.run(&wanted, repeat)).await;
     let superseded = engine.superseded;
-    let ended = ended.map(|stopped| engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped));
+    let report = |stopped| engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped);
+    let ended = ended.map(|stopped| RunReport { again: request.again, ..report(stopped) });
     drop(lease);
     // Going back would hold the environment, which the newer release waits for.
     if superseded {
@@ -280,7 +282,14 @@ pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<
 pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<DriftReport> {
     let mut engine = deployed(context, environment).await?;
     let proof = compared(context, &mut engine).await?;
-    let deployable = Box::pin(engine.deployable_with_settings()).await?;
+    let mut deployable = Box::pin(engine.deployable_with_settings()).await?;
+    // After a rollback the configuration is meant to be the older one.
+    let cycle = engine.store.ledger().cycle(environment, &engine.release);
+    let moved = match cycle.origin {
+        CycleOrigin::Run if engine.environment.has_settings() => deployable.settings_difference(context).await?,
+        CycleOrigin::Run | CycleOrigin::Rollback { .. } => None,
+    };
+    deployable.request.configuration = Configuration::AsDeployed;
     let Compared { changes, services, refused } = Box::pin(deployable.compare_for_drift(context)).await?;
     let foreign_fields = deployable.foreign_fields(context).await?;
     let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
@@ -293,6 +302,7 @@ pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<D
         services,
         foreign_fields,
         refused,
+        moved,
     })
 }
 

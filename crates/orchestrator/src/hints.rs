@@ -182,6 +182,11 @@ pub(crate) fn of_lease(lease: &LeaseState, environment: &EnvironmentName) -> Opt
     }
 }
 
+/// What to do about a target of an environment: who lacks a right in a cluster is told which command prints them all.
+pub(crate) fn of_target_of(error: &DeployError, environment: &EnvironmentName) -> Option<String> {
+    of_missing_right(error, environment).or_else(|| of_target(error))
+}
+
 /// What to do about a cluster that gave no answer.
 pub(crate) fn of_cluster(error: &cluster::ClusterError) -> Option<String> {
     let by_class = match error.class() {

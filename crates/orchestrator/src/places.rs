@@ -197,7 +197,7 @@ fn unreadable(environment: &Environment, place: &TargetPlace, error: DeployError
         DeployError::Unusable { .. } => ErrorKind::Refused,
         other => ErrorKind::of(other.class(), ErrorKind::Repository, ErrorKind::Repository),
     };
-    let hint = hints::of_missing_right(&error, &environment.name).or_else(|| hints::of_target(&error));
+    let hint = hints::of_target_of(&error, &environment.name);
     let error = Error::from_source(kind, format!("what {} holds cannot be read", place.quoted()), error);
     hint.into_iter().fold(error, Error::hint).hint("nothing was deployed")
 }

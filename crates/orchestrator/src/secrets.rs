@@ -144,7 +144,8 @@ fn secrets_of_services(context: &Workspace, revision: &Revision) -> BTreeSet<Str
     found
 }
 
-fn stands_in_tree(context: &Workspace, revision: &Revision, value: &str) -> Result<bool> {
+/// What stands there is no secret.
+pub(crate) fn stands_in_tree(context: &Workspace, revision: &Revision, value: &str) -> Result<bool> {
     if value.contains('\n') {
         return Ok(false);
     }

@@ -26,6 +26,7 @@ pub struct Interrupt {
     requested: Arc<AtomicBool>,
     at_once: Arc<AtomicBool>,
     held: Arc<AtomicUsize>,
+    is_patient: bool,
 }
 
 /// Work that ends in order, within seconds, once the interrupt is requested; it has ended when this is dropped.
@@ -61,7 +62,13 @@ impl Interrupt {
 
     /// Whether any clone was [requested](Self::request).
     pub fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::SeqCst)
+        self.requested.load(Ordering::SeqCst) && !(self.is_patient && self.is_held())
+    }
+
+    /// The same request for programs that work needs which has to end in order: it ends them once no such work is left.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { is_patient: true, ..self.clone() }
     }
 
     /// The flag itself, for a signal handler.

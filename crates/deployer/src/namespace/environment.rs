@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cluster::ready::Rules;
 use cluster::{
@@ -101,7 +101,11 @@ impl EnvironmentNamespace {
         deadline: Instant,
         interrupt: Interrupt,
     ) -> Result<Self, DeployError> {
-        let connection = Connection::new(kubeconfig, cluster::Patience::default()).await?;
+        // The reason that an API server gives no answer has to be there before the caller gives up.
+        let usual = cluster::Patience::default();
+        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
+        let patience = cluster::Patience { request: usual.request.min(left), retries: usual.retries.min(left) };
+        let connection = Connection::new(kubeconfig, patience).await?;
         let (name, repository) = (name.into(), repository.into());
         let (lease, rules, superseding) = (None, Rules::default(), Superseding::default());
         Ok(Self { connection, name, deadline, interrupt, lease, superseding, rules, repository })
@@ -121,6 +125,13 @@ impl EnvironmentNamespace {
     #[must_use]
     pub fn masking_all(self, secrets: &Redactor) -> Self {
         Self { connection: self.connection.masking(secrets), ..self }
+    }
+
+    /// Waits so long for answers in place of the usual time.
+    #[must_use]
+    pub fn with_patience(mut self, patience: cluster::Patience) -> Self {
+        self.connection = self.connection.with_patience(patience);
+        self
     }
 
     /// Tells, once, that the API server does not answer and is asked again.
@@ -339,7 +350,6 @@ fn fresh_key() -> Result<StateKey, DeployError> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
     use super::*;
 

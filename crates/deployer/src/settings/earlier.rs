@@ -30,7 +30,7 @@ pub(super) async fn configuration_of(
         return Err(of_release(reason));
     }
     let name = name_in(&state.history, release, service).map_err(of_release)?;
-    stored(connection, namespace, &state.key, service, name).await?.map_err(|reason| {
+    stored(connection, namespace, &state.key, service, Part::Config, name).await?.map_err(|reason| {
         gone(
             format!("ConfigMap/{} of `{service}`", escaped(name)),
             format!("{reason}, and the release was deployed with it"),
@@ -50,25 +50,45 @@ fn name_in<'a>(history: &'a [DeployedRelease], release: &str, service: &ServiceN
     name.map(String::as_str).ok_or_else(|| "is not known: the namespace remembers the deployment without it".to_owned())
 }
 
+/// The version that a service was deployed with last, where the namespace still has it as it was.
+pub(super) async fn deployed_version(
+    connection: &Connection,
+    namespace: &str,
+    state: Option<&NamespaceState>,
+    service: &ServiceName,
+    part: Part,
+) -> Result<Option<Version>, DeployError> {
+    let Some((state, deployed)) = state.and_then(|state| Some((state, state.deployed.as_ref()?))) else {
+        return Ok(None);
+    };
+    let names = match part {
+        Part::Config => &deployed.configurations,
+        Part::Secret => &deployed.secrets,
+    };
+    let Some(name) = names.get(service.as_str()) else { return Ok(None) };
+    Ok(stored(connection, namespace, &state.key, service, part, name).await?.ok())
+}
+
 async fn stored(
     connection: &Connection,
     namespace: &str,
     key: &StateKey,
     service: &ServiceName,
+    part: Part,
     name: &str,
 ) -> Result<Result<Version, String>, DeployError> {
-    let place = ObjectKey::namespaced(Kind::new("v1", "ConfigMap"), namespace, name);
+    let place = ObjectKey::namespaced(Kind::new("v1", part.kind()), namespace, name);
     let Some(found) = connection.find(&place).await? else {
         return Ok(Err(format!("is gone: namespace `{namespace}` has it no more")));
     };
-    if !is_own_name(key, service.as_str(), Part::Config, &found) {
+    if !is_own_name(key, service.as_str(), part, &found) {
         return Ok(Err(format!(
             "was replaced in namespace `{namespace}`: its data is not the one that its name stands for"
         )));
     }
     let mut object = json!({
         "apiVersion": "v1",
-        "kind": "ConfigMap",
+        "kind": part.kind(),
         "metadata": {
             "name": name,
             "namespace": namespace,
@@ -80,7 +100,10 @@ async fn stored(
     if !data.is_empty() {
         object["data"] = data.into();
     }
-    Ok(Ok(Version { is_there: true, ..Version::of(service, Part::Config, Object::new(object)?) }))
+    if part == Part::Secret {
+        object["type"] = "Opaque".into();
+    }
+    Ok(Ok(Version { is_there: true, ..Version::of(service, part, Object::new(object)?) }))
 }
 
 #[cfg(test)]

@@ -68,6 +68,9 @@ pub enum Configuration {
     Present,
     /// The one that the release had when it was deployed here last, where the namespace still has it.
     OfRelease,
+    /// That of the last deployment, and its secrets too, for a look at what was edited since; what the namespace does not have
+    /// any more is taken from the request.
+    AsDeployed,
 }
 
 /// Which settings of a service.

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 
-use super::earlier::configuration_of;
+use super::earlier::{configuration_of, deployed_version};
 use super::stored::name_of;
 use super::{Configuration, Part};
 use crate::batch::{BatchObject, BatchPart};
@@ -116,6 +116,7 @@ impl PlannedSettings {
         };
         let mut planned = Self { is_key_stored: state.is_some(), only_of, ..Self::default() };
         planned.secrets.extend(request.pull_secret.iter().map(|pull| pull.password.clone()));
+        planned.secrets.extend(request.masked.iter().cloned());
         for service in &request.services {
             let settings = &service.settings;
             planned.secrets.extend(settings.secret.iter().flat_map(BTreeMap::values).cloned());
@@ -123,18 +124,29 @@ impl PlannedSettings {
                 let version = match request.configuration {
                     Configuration::OfRelease => {
                         let release = request.release.as_str();
-                        configuration_of(connection, namespace, state, release, &service.name).await?
+                        Some(configuration_of(connection, namespace, state, release, &service.name).await?)
                     }
-                    Configuration::Present => {
-                        let data = data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-                        Version::new(namespace, &service.name, Part::Config, data, &key)?
+                    Configuration::AsDeployed => {
+                        deployed_version(connection, namespace, state, &service.name, Part::Config).await?
                     }
+                    Configuration::Present => None,
                 };
-                planned.versions.push(version);
+                let data = || data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+                let present = || Version::new(namespace, &service.name, Part::Config, data(), &key);
+                planned.versions.push(version.map_or_else(present, Ok)?);
             }
             if let Some(data) = &settings.secret {
-                let data = data.iter().map(|(key, value)| (key.clone(), json!(BASE64.encode(value.expose_secret()))));
-                planned.versions.push(Version::new(namespace, &service.name, Part::Secret, data.collect(), &key)?);
+                let version = match request.configuration {
+                    Configuration::AsDeployed => {
+                        deployed_version(connection, namespace, state, &service.name, Part::Secret).await?
+                    }
+                    Configuration::OfRelease | Configuration::Present => None,
+                };
+                let secret =
+                    |(key, value): (&String, &SecretString)| (key.clone(), json!(BASE64.encode(value.expose_secret())));
+                let data = || data.iter().map(secret).collect();
+                let present = || Version::new(namespace, &service.name, Part::Secret, data(), &key);
+                planned.versions.push(version.map_or_else(present, Ok)?);
             }
         }
         let unseen = planned.versions.iter().filter(|version| !version.is_there);

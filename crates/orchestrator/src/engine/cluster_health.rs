@@ -1,11 +1,11 @@
 //! What a cluster is asked before a deployment.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::capacity::Demand;
 use cluster::health::{HealthAnswer, Permission, credentials_health, references_health, replicas_health};
-use cluster::{Connection, Patience};
+use cluster::{ClusterErrorKind, Connection, Patience};
 use config::{CheckSeverity, ClusterCheck, ClusterChecks, Environment};
 use deployer::{DeployError, EnvironmentNamespace, OccupiedPlace, Plan};
 use healthcheck::{CheckResult, CheckState, Severity};
@@ -14,7 +14,7 @@ use process::Priority;
 
 use super::container_suites::SuiteNeeds;
 use super::deploy::Deployable;
-use crate::cluster_target::ClusterPlace;
+use crate::cluster_target::{ClusterPlace, before};
 use crate::context::Context;
 use crate::error::Result;
 
@@ -48,16 +48,20 @@ pub(crate) async fn cluster_health(
     let checks = &environment.health.checks;
     let (target, expiry) = place.open_with_expiry(context).await?;
     // One question is asked again within its deadline.
-    let part = checks.deadline / 3;
-    let connection = target.connection().with_patience(Patience { request: part, retries: part });
+    let now = Instant::now();
+    let deadline = checks.deadline.min(before(context.deadline, now).saturating_duration_since(now));
+    let part = deadline / 3;
+    let target = target.with_patience(Patience { request: part, retries: part });
+    let connection = target.connection();
+    let role = format!("`orchestrator permissions {} --role` prints the whole Role", environment.name);
     let remedy = format!("`orchestrator deploy {} --again`", environment.name);
-    let asking = Asking { connection: &connection, checks, remedy, suites };
+    let asking = Asking { connection, checks, deadline, remedy, role, suites };
     let namespace = place.namespace.namespace.as_str();
     let foreign = deployable.is_none_or(|deployable| deployable.request.occupied == OccupiedPlace::Refuse);
     let environment = environment.name.as_str();
     let (api, namespace_found, nodes, clock) = tokio::join!(
         asking.ask(ClusterCheck::Api, connection.api_health()),
-        asking.ask(ClusterCheck::Namespace, own_namespace(&connection, &target, namespace, environment, foreign)),
+        asking.ask(ClusterCheck::Namespace, own_namespace(&target, namespace, environment, foreign)),
         asking.ask(ClusterCheck::Nodes, connection.nodes_health(checks.ready_nodes)),
         asking.ask(ClusterCheck::Clock, connection.clock_health(|| context.now())),
     );
@@ -107,8 +111,12 @@ impl PlanFound {
 struct Asking<'a> {
     connection: &'a Connection,
     checks: &'a ClusterChecks,
+    /// How long each may take.
+    deadline: Duration,
     /// The command that writes what is deployed already once more.
     remedy: String,
+    /// Which command prints the rights that a deployment needs.
+    role: String,
     /// What the environment's suites need.
     suites: &'a SuiteNeeds,
 }
@@ -121,7 +129,7 @@ impl Asking<'_> {
             Some(CheckSeverity::Warn) => Severity::Warn,
             Some(CheckSeverity::Off) => return None,
         };
-        let deadline: Duration = self.checks.deadline;
+        let deadline = self.deadline;
         let (state, detail) = match tokio::time::timeout(deadline, question).await {
             Ok(HealthAnswer::Healthy(well)) => (CheckState::Healthy, well),
             Ok(HealthAnswer::Unhealthy(wrong)) => (CheckState::Unhealthy, wrong.join("; ")),
@@ -155,19 +163,27 @@ impl Asking<'_> {
         let permissions: BTreeSet<Permission> =
             plan.permissions().into_iter().chain(self.suites.permissions.iter().cloned()).collect();
         let permissions: Vec<Permission> = permissions.into_iter().collect();
-        self.ask(ClusterCheck::Permissions, self.connection.permissions_health(&permissions)).await
+        let answer = async {
+            match self.connection.permissions_health(&permissions).await {
+                HealthAnswer::Unhealthy(mut missing) => {
+                    missing.push(self.role.clone());
+                    HealthAnswer::Unhealthy(missing)
+                }
+                other => other,
+            }
+        };
+        self.ask(ClusterCheck::Permissions, answer).await
     }
 }
 
 /// Whether a namespace is there and, unless it is taken over, this environment's.
 async fn own_namespace(
-    connection: &Connection,
     target: &EnvironmentNamespace,
     namespace: &str,
     environment: &str,
     foreign_is_wrong: bool,
 ) -> HealthAnswer {
-    let found = connection.namespace_health(namespace).await;
+    let found = target.connection().namespace_health(namespace).await;
     match &found {
         HealthAnswer::Unhealthy(_) => return found,
         HealthAnswer::Healthy(_) | HealthAnswer::Unknown(_) => {}
@@ -177,6 +193,12 @@ async fn own_namespace(
             HealthAnswer::Unhealthy(vec![format!("namespace `{namespace}` belongs to {other}")])
         }
         Ok(_) => found,
-        Err(error) => HealthAnswer::Unknown(vec![format!("whose namespace `{namespace}` is, is not known: {error}")]),
+        Err(error) => {
+            let unknown = format!("whose namespace `{namespace}` is, is not known: {error}");
+            let role = matches!(&error, DeployError::Cluster(cause) if matches!(cause.kind(), ClusterErrorKind::Forbidden { .. }));
+            let role =
+                role.then(|| format!("`orchestrator permissions {environment} --role` prints the Role that is needed"));
+            HealthAnswer::Unknown(std::iter::once(unknown).chain(role).collect())
+        }
     }
 }

@@ -42,7 +42,9 @@ impl RunContainer<'_> {
         let place = self.place()?;
         let namespace = place.open(self.context).await?;
         let environment = self.environment.name.as_str();
-        if let Some(other) = namespace.other_owner(environment).await.map_err(not_read)? {
+        let other = namespace.other_owner(environment).await;
+        let other = other.map_err(|error| not_read(error, &self.environment.name))?;
+        if let Some(other) = other {
             let message = format!("suite `{}` cannot run in its namespace, which belongs to {other}", self.suite.name);
             return Err(Error::new(ErrorKind::Refused, message)
                 .hint(format!("`orchestrator policy take-over {environment}` gives it to this environment")));

@@ -12,7 +12,7 @@ use deployer::{
     DeployService, Dossier, Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget,
     SameFiles, Superseding, Target,
 };
-use lock_model::{BranchName, ServiceName};
+use lock_model::{BranchName, EnvironmentName, ServiceName};
 use process::Priority;
 use promotion::attempts::Fence;
 use tokio::sync::Notify;
@@ -259,10 +259,7 @@ impl Deployable {
                 Error::from_source(ErrorKind::Refused, "the target cannot be written as it is", error)
                     .hint(NOTHING_DEPLOYED)
             }
-            _ => {
-                let hint = hints::of_missing_right(&error, &self.request.environment);
-                hint.into_iter().fold(not_read(error), Error::hint)
-            }
+            _ => not_read(error, &self.request.environment),
         }
     }
 
@@ -300,7 +297,10 @@ impl Deployable {
                 let applied = match target.apply(plan, options, &|_| ()).await {
                     Ok(applied) => applied,
                     Err(error) => {
-                        return Err(self.in_the_way(context, branch).await.unwrap_or_else(|| not_stored(error)));
+                        return Err(self
+                            .in_the_way(context, branch)
+                            .await
+                            .unwrap_or_else(|| not_stored(error, &self.request.environment)));
                     }
                 };
                 match (&plan.detail, applied.detail) {
@@ -312,8 +312,14 @@ impl Deployable {
             }
             Destination::Helm(_) | Destination::Apply(..) => {
                 let applied = target.apply(plan, options, &events).await;
-                let applied =
-                    applied.map_err(|error| not_installed(error, lease.map(|lease| lease.state()), &self.request))?;
+                let interrupted = context.surroundings.interrupt.is_requested();
+                let applied = applied.map_err(|error| {
+                    if interrupted {
+                        not_finished(error)
+                    } else {
+                        not_installed(error, lease.map(|lease| lease.state()), &self.request)
+                    }
+                })?;
                 match (&plan.detail, applied.detail) {
                     (PlanDetail::Helm(planned), AppliedDetail::Helm(applied)) => Ok(installed(plan, planned, &applied)),
                     (PlanDetail::Apply(_), AppliedDetail::Apply(applied)) => Ok(written(&applied)),
@@ -338,13 +344,15 @@ impl Deployable {
 
     /// What others wrote into the objects of the deployment.
     pub(crate) async fn foreign_fields(&self, context: &Context) -> Result<Vec<ForeignFields>> {
-        self.target(context, None).await?.foreign_fields(&self.request).await.map_err(not_read)
+        let found = self.target(context, None).await?.foreign_fields(&self.request).await;
+        found.map_err(|error| not_read(error, &self.request.environment))
     }
 
     /// Reads back what is stored, and what runs, and compares it with the lock; what runs where it was deployed before is a
     /// finding.
     pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
-        let proof = self.target(context, None).await?.prove(&self.request).await.map_err(not_read)?;
+        let proof = self.target(context, None).await?.prove(&self.request).await;
+        let proof = proof.map_err(|error| not_read(error, &self.request.environment))?;
         let left = Box::pin(self.left_elsewhere(context)).await?;
         Ok(proof.with_findings(left.findings))
     }
@@ -410,8 +418,8 @@ fn of_another_target() -> Error {
 const NOTHING_DEPLOYED: &str = "nothing was deployed";
 
 /// An error of the target while it was written. The render target moves its branch last.
-fn not_stored(error: DeployError) -> Error {
-    of_target("the rendered tree could not be stored", error, ErrorKind::Deploy)
+fn not_stored(error: DeployError, environment: &EnvironmentName) -> Error {
+    of_target("the rendered tree could not be stored", error, ErrorKind::Deploy, environment)
         .hint("the branch holds the old tree or the new one, nothing between")
 }
 
@@ -432,7 +440,7 @@ fn not_installed(error: DeployError, lease: Option<LeaseState>, request: &Deploy
                 let kind = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
                 Error::from_source(kind, context, error).hint(hint)
             }
-            None => of_target(context, error, ErrorKind::Deploy),
+            None => of_target(context, error, ErrorKind::Deploy, &request.environment),
         };
     };
     let problems = error.dossier().map(failures).unwrap_or_default();
@@ -443,6 +451,15 @@ fn not_installed(error: DeployError, lease: Option<LeaseState>, request: &Deploy
         None => progress.into_iter().chain(hints::of_dossier(&error)).chain(hints::of_target(&error)).collect(),
     };
     hints.into_iter().fold(Error::from_source(kind, context, error).problems(problems), Error::hint)
+}
+
+/// A signal ended it: what is not ready now says nothing, and what was changed is said all the same.
+fn not_finished(error: DeployError) -> Error {
+    let problems = error.dossier().map(failures).unwrap_or_default();
+    let progress = error.dossier().and_then(progress);
+    let context = "interrupted, and the deployment is not complete";
+    let error = Error::from_source(ErrorKind::Interrupted, context, error).problems(problems);
+    progress.into_iter().fold(error, Error::hint).hint("run the same command again: it goes on from the ledger")
 }
 
 /// What is not ready, what failed first, and what the cluster remembers of it.
@@ -481,16 +498,16 @@ fn progress(dossier: &Dossier) -> Option<String> {
 }
 
 /// An error of the target while it was read, which changes nothing.
-pub(super) fn not_read(error: DeployError) -> Error {
-    of_target("what is stored in the target cannot be read", error, ErrorKind::Repository)
+pub(super) fn not_read(error: DeployError, environment: &EnvironmentName) -> Error {
+    of_target("what is stored in the target cannot be read", error, ErrorKind::Repository, environment)
 }
 
-fn of_target(context: &str, error: DeployError, otherwise: ErrorKind) -> Error {
+fn of_target(context: &str, error: DeployError, otherwise: ErrorKind, environment: &EnvironmentName) -> Error {
     let code = match &error {
         DeployError::Program { .. } => ErrorKind::Usage,
         _ => ErrorKind::of(error.class(), otherwise, otherwise),
     };
-    let hint = hints::of_target(&error);
+    let hint = hints::of_target_of(&error, environment);
     hint.into_iter().fold(Error::from_source(code, context, error), Error::hint)
 }
 
@@ -517,7 +534,12 @@ mod tests {
                 class,
                 source: "damaged".into(),
             };
-            assert_eq!((not_read(failed()).kind(), not_stored(failed()).kind()), (read, stored), "{class:?}");
+            let shop = EnvironmentName::try_from("shop").expect("it is a name");
+            assert_eq!(
+                (not_read(failed(), &shop).kind(), not_stored(failed(), &shop).kind()),
+                (read, stored),
+                "{class:?}"
+            );
         }
     }
 }

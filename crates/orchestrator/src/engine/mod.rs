@@ -93,6 +93,8 @@ pub(crate) struct Engine<'a> {
     promoted: Option<PromotedImages>,
     /// The number of the lease in the cluster, under which the deployment is made.
     lease_number: Option<u64>,
+    /// Keeps a signal waiting until a deployment that it ended has been reported and recorded.
+    held: Option<process::Held>,
     /// Whether the deployment ended for a newer release.
     pub superseded: bool,
     /// The plan that has to be deployed, where a caller has one.
@@ -183,6 +185,7 @@ impl<'a> Engine<'a> {
             planned: None,
             promoted: None,
             lease_number: None,
+            held: None,
             superseded: false,
             saved: None,
             verified: ProofLevel::Stored,
@@ -369,14 +372,21 @@ impl<'a> Engine<'a> {
         started.tag.clone_from(&tag);
         let number = self.append(started, &[]).await?;
         let answer = match (effect, prepared.zip(number)) {
-            (Effect::Deploy, Some((prepared, number))) => Box::pin(self.deploy(prepared, number)).await,
+            (Effect::Deploy, Some((prepared, number))) => {
+                self.held = Some(self.context.surroundings.interrupt.hold());
+                Box::pin(self.deploy(prepared, number)).await
+            }
             (Effect::Deploy, None) => Err(Error::new(ErrorKind::Bug, "the deployment was not prepared")),
             (Effect::Suite, _) => self.suite(key).await,
             (Effect::Promote, _) => self.promote().await,
             (Effect::Release, _) => self.make_release(tag.as_deref()).await,
         };
         match answer {
-            Ok(answer) => self.conclude(key, answer).await,
+            Ok(answer) => {
+                let ended = self.conclude(key, answer).await;
+                self.held = None;
+                ended
+            }
             Err(error) => {
                 // The caller gets the step's own error; the next run writes a record that cannot be written now.
                 let failed = self.draft(key, StepResult::Failed).reason(error.message());
@@ -525,6 +535,7 @@ impl Engine<'_> {
             superseded: None,
             stopped,
             left: None,
+            again: false,
             warnings: self.warnings,
         }
     }

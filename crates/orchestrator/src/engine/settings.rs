@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
 use crate::revision::Revision;
-use crate::secrets::SHORTEST;
+use crate::secrets::{SHORTEST, stands_in_tree};
 
 /// How long a program may take that prints settings.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(60);
@@ -43,6 +43,7 @@ impl Planning<'_> {
             workspace: Workspace::new(context, self.revision),
             programs: Programs::Run,
             problems: Vec::new(),
+            filled_in: BTreeMap::new(),
         };
         let today = context.now().date();
         for service in &mut deployable.request.services {
@@ -57,10 +58,20 @@ impl Planning<'_> {
         }
         deployable.request.pull_secret = resolving.pull_secret();
         if resolving.problems.is_empty() {
+            let plain: BTreeSet<&str> = self.revision.config.plain_variables().into_iter().map(AsRef::as_ref).collect();
+            for (name, value) in resolving.filled_in {
+                let is_secret = value.len() >= SHORTEST && !plain.contains(name.as_str());
+                if is_secret && !stands_in_tree(context, self.revision, &value)? {
+                    deployable.request.masked.push(value.into());
+                }
+            }
             let services = deployable.request.services.iter().filter_map(|service| service.settings.secret.as_ref());
             let secrets = services.flat_map(BTreeMap::values);
             let passwords = deployable.request.pull_secret.iter().map(|pull| &pull.password);
-            for secret in secrets.chain(passwords).filter(|secret| secret.expose_secret().len() >= SHORTEST) {
+            let masked = deployable.request.masked.iter();
+            for secret in
+                secrets.chain(passwords).chain(masked).filter(|secret| secret.expose_secret().len() >= SHORTEST)
+            {
                 context.emit(Event::Secret(secret));
             }
             return Ok(deployable);
@@ -81,8 +92,15 @@ pub(crate) async fn printed_secrets(
     let services = revision.config.assign_services(&paths).unwrap_or_default();
     let today = context.now().date();
     let workspace = Workspace::new(context, revision);
-    let mut resolving =
-        Resolving { context, revision, environment, workspace, programs: Programs::Run, problems: Vec::new() };
+    let mut resolving = Resolving {
+        context,
+        revision,
+        environment,
+        workspace,
+        programs: Programs::Run,
+        problems: Vec::new(),
+        filled_in: BTreeMap::new(),
+    };
     let mut found = BTreeSet::new();
     for service in &services {
         let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
@@ -119,8 +137,15 @@ pub(super) async fn setting_problems(
     let services = revision.config.assign_services(&paths).unwrap_or_default();
     let today = context.now().date();
     let workspace = Workspace::new(context, revision);
-    let mut resolving =
-        Resolving { context, revision, environment, workspace, programs: Programs::LeftOut, problems: Vec::new() };
+    let mut resolving = Resolving {
+        context,
+        revision,
+        environment,
+        workspace,
+        programs: Programs::LeftOut,
+        problems: Vec::new(),
+        filled_in: BTreeMap::new(),
+    };
     for service in &services {
         let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
         for (list, sources) in [("config", &settings.config), ("secret", &settings.secret)] {
@@ -147,6 +172,8 @@ struct Resolving<'a> {
     workspace: Workspace<'a>,
     programs: Programs,
     problems: Vec<Problem>,
+    /// The variables that `set` fills in, with their values.
+    filled_in: BTreeMap<String, String>,
 }
 
 pub(crate) type Data = BTreeMap<String, String>;
@@ -246,7 +273,10 @@ impl Resolving<'_> {
                     let mut values = values.clone();
                     for name in template.environment(&values).map_err(bug)? {
                         match self.variable(&name) {
-                            Ok(value) => values = values.with_environment(&name, value),
+                            Ok(value) => {
+                                self.filled_in.insert(name.clone(), value.clone());
+                                values = values.with_environment(&name, value);
+                            }
                             Err(reason) => return Ok(Err(format!("key `{key}`: {reason}"))),
                         }
                     }

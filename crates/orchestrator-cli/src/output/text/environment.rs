@@ -116,6 +116,10 @@ impl Text for DriftReport {
             }
             text += plan::edited(&self.services);
         }
+        if let Some(moved) = &self.moved {
+            text += format!("{moved}\n");
+            text += Page::hint(format!("`orchestrator run {}` deploys them", self.environment));
+        }
         if !self.refused.is_empty() {
             text += "deploying it again would be refused:\n";
             for refused in &self.refused {

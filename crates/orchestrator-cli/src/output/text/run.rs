@@ -26,9 +26,10 @@ impl Text for RunReport {
         text += Page::told(table);
         if self.stopped.is_some() {
             let revision = self.revision.as_ref().map(|revision| format!(" --rev {revision}")).unwrap_or_default();
+            let again = if self.again { " --again" } else { "" };
             let reason = if self.operation == Operation::Rollback { " --reason …" } else { "" };
             text += format!(
-                "Once the cause is gone: `orchestrator {} {name}{revision}{reason}` goes on from here.\n",
+                "Once the cause is gone: `orchestrator {} {name}{revision}{again}{reason}` goes on from here.\n",
                 command(self.operation)
             );
         }

@@ -148,6 +148,9 @@ pub struct DriftReport {
     /// Why deploying the same release again would be refused, for what others did to its objects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
+    /// How the settings that this command was given differ from those that are deployed; after a rollback they are not compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<String>,
 }
 
 impl DriftReport {
@@ -167,7 +170,10 @@ impl DriftReport {
 
 impl Report for DriftReport {
     fn verdict(&self) -> Verdict {
-        let is_as_planned = self.changes.is_empty() && self.foreign_fields.is_empty() && self.refused.is_empty();
+        let is_as_planned = self.changes.is_empty()
+            && self.foreign_fields.is_empty()
+            && self.refused.is_empty()
+            && self.moved.is_none();
         Verdict::of(self.proof.is_proven() && is_as_planned)
     }
 }

@@ -96,6 +96,9 @@ pub struct RunReport {
     /// Lock of the release that a rollback left, where it could be rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<LockId>,
+    /// Whether what was deployed already was to be deployed again.
+    #[serde(skip)]
+    pub again: bool,
     /// What people should know although nothing failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -115,6 +118,7 @@ impl RunReport {
             superseded: Some(note),
             stopped: None,
             left: None,
+            again: false,
             warnings: Vec::new(),
         }
     }
