@@ -277,7 +277,7 @@ fn b33_the_printed_role_is_enough_for_charts() {
 }
 
 /// Nothing is served below `/`, which is an answer all the same.
-const ASKS_A_SERVICE: &str = "    probes:
+pub(crate) const ASKS_A_SERVICE: &str = "    probes:
       cart: { kind: http, url: \"http://svc/shop-cart:80/\", status: 404, severity: warn }
 ";
 

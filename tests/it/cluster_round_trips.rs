@@ -2,6 +2,7 @@
 
 use test_support::{Cluster, Image};
 
+use crate::cluster_keys::ASKS_A_SERVICE;
 use crate::clusters::{ClusterShop, SERVES, SERVICE, SERVICE_OF_CART, hook_job};
 
 /// The names of the configurations that versions bring.
@@ -153,6 +154,30 @@ fn let_a_stranger_in(staging: &ClusterShop<'_>) {
     std::fs::write(&file, STRANGER.replace("IMAGE", &reference)).unwrap();
     staging.kubectl(&["apply", "--filename", file.to_str().unwrap()]);
     staging.kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
+}
+
+/// What a probe fails for can be what the first deployment brings, and what a rollback takes away.
+#[test]
+fn a_probe_that_fails_keeps_no_first_deployment_and_no_rollback() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let clone = staging.shop.work_on("dev");
+    let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
+    let blocks = ASKS_A_SERVICE.replace(", severity: warn", "");
+    clone.write("orchestrator.yaml", configuration.replace("    probes:\n", &blocks));
+    staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
+    let first = staging.merge(2, SERVES);
+    let done = staging.ends("run staging", 0);
+    assert!(done.stderr().contains("warning: cart: "), "{}", done.text());
+    staging.merge(3, SERVES);
+    staging.ends("run staging", 0);
+
+    staging.shop.broken("staging", "platform", true);
+    staging.merge(4, SERVES);
+    staging.ends("run staging", 1);
+    let back = staging.ends("rollback staging --reason \"the platform is broken\"", 0);
+    assert!(back.stderr().contains("platform is broken in staging"), "{}", back.text());
+    assert_eq!(staging.running(), [first]);
 }
 
 /// The first deployment that fails has nothing to go back to, and none is offered; one that was written, and of which something

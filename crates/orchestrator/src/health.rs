@@ -6,7 +6,7 @@ use healthcheck::{CheckResult, CheckState, Severity};
 use lock_model::EnvironmentName;
 
 use crate::context::Context;
-use crate::engine::{self, About, Deployable, Planning};
+use crate::engine::{self, About, Deployable, FailingProbes, Planning};
 use crate::environment_policy::{branch_of, find_environment};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
@@ -28,7 +28,9 @@ pub async fn health(context: &Context, name: &EnvironmentName) -> Result<HealthR
         Ok(Some(deployable)) => About::Deployment(deployable),
         Ok(None) | Err(_) => About::Nothing,
     };
-    let found = Box::pin(engine::health(context, &revision, &environment, about)).await?.ok_or_else(|| {
+    let found = Box::pin(engine::health(context, &revision, &environment, about, FailingProbes::AsConfigured))
+        .await?
+        .ok_or_else(|| {
         Error::new(ErrorKind::Usage, format!("environment `{name}` has no probes: nothing can be said about it"))
             .hint("name some under `health:` in orchestrator.yaml")
     })?;

@@ -47,6 +47,12 @@ impl Part {
     }
 }
 
+/// Markers on both sides: the value of before may be in force as well, and nothing but the object itself knows it.
+fn marked(change: FieldChange, masking: &Masking) -> FieldChange {
+    let marker = |value: Value| Value::String(masking.marker(value.as_str().unwrap_or_default()));
+    FieldChange { before: change.before.map(marker), after: change.after.map(marker), path: change.path }
+}
+
 fn change(version: &Version, masking: &Masking) -> ObjectChange {
     let key = version.object.key();
     let none = Map::new();
@@ -59,6 +65,7 @@ fn change(version: &Version, masking: &Masking) -> ObjectChange {
     let fields = names.into_iter().filter(|name| before.get(*name) != after.get(*name)).map(|name| {
         let path = format!("data.{name}");
         let change = FieldChange { path, before: before.get(name).cloned(), after: after.get(name).cloned() };
+        let change = if version.composed.contains(name) { marked(change, masking) } else { change };
         FieldChange { path: name.clone(), ..masking.mask(&key.kind, change) }
     });
     ObjectChange {

@@ -12,7 +12,7 @@ mod references;
 mod stored;
 mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use secrecy::SecretString;
@@ -29,6 +29,8 @@ pub struct ServiceSettings {
     pub config: Option<BTreeMap<String, String>>,
     /// For its Secret; `None` where it has none.
     pub secret: Option<BTreeMap<String, SecretString>>,
+    /// Keys of `config` whose values are composed of variables: markers stand for them, also for the values of before.
+    pub composed: BTreeSet<String>,
 }
 
 /// The keys alone.
@@ -36,7 +38,8 @@ impl fmt::Debug for ServiceSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let config = self.config.as_ref().map(|data| data.keys().collect::<Vec<_>>());
         let secret = self.secret.as_ref().map(|data| data.keys().collect::<Vec<_>>());
-        f.debug_struct("ServiceSettings").field("config", &config).field("secret", &secret).finish()
+        let mut shown = f.debug_struct("ServiceSettings");
+        shown.field("config", &config).field("secret", &secret).field("composed", &self.composed).finish()
     }
 }
 

@@ -63,6 +63,8 @@ pub(crate) struct Version {
     pub(crate) is_other: bool,
     /// That other one, where the namespace still has it.
     pub(crate) earlier: Option<Object>,
+    /// The keys of which a plan shows markers alone.
+    pub(crate) composed: BTreeSet<String>,
 }
 
 /// The names alone.
@@ -133,7 +135,8 @@ impl PlannedSettings {
                 };
                 let data = || data.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
                 let present = || Version::new(namespace, &service.name, Part::Config, data(), &key);
-                planned.versions.push(version.map_or_else(present, Ok)?);
+                let version = version.map_or_else(present, Ok)?;
+                planned.versions.push(Version { composed: settings.composed.clone(), ..version });
             }
             if let Some(data) = &settings.secret {
                 let version = match request.configuration {
@@ -272,7 +275,16 @@ impl Version {
     }
 
     pub(super) fn of(service: &ServiceName, part: Part, object: Object) -> Self {
-        Self { service: service.clone(), part, object, is_there: false, replaced: None, is_other: true, earlier: None }
+        Self {
+            service: service.clone(),
+            part,
+            object,
+            is_there: false,
+            replaced: None,
+            is_other: true,
+            earlier: None,
+            composed: BTreeSet::new(),
+        }
     }
 
     pub(super) fn change_kind(&self) -> ChangeKind {

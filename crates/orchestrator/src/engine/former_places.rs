@@ -154,8 +154,8 @@ async fn is_same_namespace(context: &Workspace, own: &ClusterPlace, other: &Clus
     if own.namespace.namespace != other.namespace.namespace {
         return Ok(false);
     }
-    let (own, other) = (own.open(context).await?, other.open(context).await?);
-    own.is_same_as(&other).await.map_err(not_read)
+    let (here, other) = (own.open(context).await?, other.open(context).await?);
+    here.is_same_as(&other).await.map_err(|error| not_read(error, &own.environment))
 }
 
 impl Deployable {
@@ -210,7 +210,7 @@ impl Deployable {
                 "`{}` was deployed to namespace `{}` before, and what runs there has to be known",
                 self.request.environment, former.place.namespace
             );
-            let error = not_read(error);
+            let error = not_read(error, &self.request.environment);
             if is_silent { error.hint(hint) } else { error }
         })?;
         Ok((is_here, left))

@@ -2,8 +2,10 @@
 
 use std::num::NonZeroUsize;
 
+use ::promotion::attempts::Purpose;
 use config::Environment;
-use healthcheck::{CheckResult, HealthReport, HttpClient};
+use healthcheck::{CheckResult, HealthReport, HttpClient, Severity};
+use ledger::{Step, StepResult};
 
 use super::Engine;
 use super::cluster_health::{PlanFound, cluster_health};
@@ -30,7 +32,15 @@ impl Engine<'_> {
             Some(deployable) => About::Deployment(deployable),
             None => About::Nothing,
         };
-        let Some(found) = health(self.context, &self.revision, &self.environment, about).await? else {
+        let failing = match self.purpose {
+            Purpose::Rollback => FailingProbes::Warn,
+            Purpose::Run => {
+                let mut records = self.store.ledger().of(&self.environment.name);
+                let was_deployed = records.any(|record| record.is(Step::Deploy, StepResult::Ok));
+                if was_deployed { FailingProbes::AsConfigured } else { FailingProbes::WarnOfServices }
+            }
+        };
+        let Some(found) = health(self.context, &self.revision, &self.environment, about, failing).await? else {
             return Ok(StepOutcome::ok("no probes are configured"));
         };
         let report = found.report;
@@ -75,6 +85,28 @@ pub(crate) enum About<'a> {
     Deployment(&'a Deployable),
 }
 
+/// What a probe that fails means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailingProbes {
+    /// What its `severity` says.
+    AsConfigured,
+    /// Those of Services in the namespace are warnings: the first deployment brings what they ask.
+    WarnOfServices,
+    /// All are warnings: a rollback takes away what they may fail for.
+    Warn,
+}
+
+impl FailingProbes {
+    fn severity(self, probe: &config::Probe) -> Option<Severity> {
+        let warns = match self {
+            Self::AsConfigured => false,
+            Self::WarnOfServices => probe.service().is_some(),
+            Self::Warn => true,
+        };
+        warns.then_some(Severity::Warn)
+    }
+}
+
 /// What an environment said.
 #[derive(Debug)]
 pub(crate) struct HealthFound {
@@ -89,6 +121,7 @@ pub(crate) async fn health(
     revision: &Revision,
     environment: &Environment,
     about: About<'_>,
+    failing: FailingProbes,
 ) -> Result<Option<HealthFound>> {
     let health = &environment.health;
     let place = ClusterPlace::of(context, &revision.config, environment);
@@ -101,7 +134,7 @@ pub(crate) async fn health(
     }
     let suites = SuiteNeeds::of(revision, environment)?;
     let (probes, cluster) = tokio::join!(
-        Box::pin(probed(context, revision, environment)),
+        Box::pin(probed(context, revision, environment, failing)),
         Box::pin(cluster_health(context, place.as_ref(), environment, deployable, &suites)),
     );
     let mut checks = probes?;
@@ -115,7 +148,12 @@ pub(crate) async fn health(
 }
 
 /// The results of the probes of an environment and of what it depends on.
-async fn probed(context: &Context, revision: &Revision, environment: &Environment) -> Result<Vec<CheckResult>> {
+async fn probed(
+    context: &Context,
+    revision: &Revision,
+    environment: &Environment,
+    failing: FailingProbes,
+) -> Result<Vec<CheckResult>> {
     let health = &environment.health;
     if health.probes.is_empty() && health.dependencies.is_empty() {
         return Ok(Vec::new());
@@ -128,7 +166,12 @@ async fn probed(context: &Context, revision: &Revision, environment: &Environmen
         services: Box::pin(ClusterServices::open(context, revision, environment)).await?,
         workspace: Workspace::new(context, revision),
     };
-    let checks = health.questions().map(|(name, probe)| questions.check(name, probe)).collect::<Result<Vec<_>>>()?;
+    let checks = health.questions().map(|(name, probe)| {
+        let mut check = questions.check(name, probe)?;
+        check.severity = failing.severity(probe).unwrap_or(check.severity);
+        Ok(check)
+    });
+    let checks = checks.collect::<Result<Vec<_>>>()?;
     let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)
         .map_err(|error| Error::from_source(ErrorKind::Bug, "the HTTP client cannot be made", error))?;
     Ok(healthcheck::run(&checks, &client, CONCURRENCY).await.checks)

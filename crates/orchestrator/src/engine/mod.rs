@@ -40,7 +40,7 @@ use lock_model::{EnvironmentName, ReleaseId};
 pub(crate) use self::settings::{parse as parse_settings, printed_secrets};
 pub(crate) use container_suites::SuiteNeeds;
 pub(crate) use deploy::{Compared, Deployable, Destination};
-pub(crate) use health::{About, health};
+pub(crate) use health::{About, FailingProbes, health};
 pub(crate) use image_styles::{FoundStyle, ImageStyle};
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request, refused_arrival,

@@ -44,6 +44,7 @@ impl Planning<'_> {
             programs: Programs::Run,
             problems: Vec::new(),
             filled_in: BTreeMap::new(),
+            composed: BTreeSet::new(),
         };
         let today = context.now().date();
         for service in &mut deployable.request.services {
@@ -51,17 +52,17 @@ impl Planning<'_> {
             let Deployment::Deploy(settings) = self.environment.decide(&service.name, &entry.path, today) else {
                 continue;
             };
+            resolving.composed.clear();
             let config = resolving.list("config", &service.name, &entry.path, &settings.config).await?;
+            let composed = std::mem::take(&mut resolving.composed);
             let secret = resolving.list("secret", &service.name, &entry.path, &settings.secret).await?;
             let secret = secret.map(|data| data.into_iter().map(|(key, value)| (key, value.into())).collect());
-            service.settings = ServiceSettings { config, secret };
+            service.settings = ServiceSettings { config, secret, composed };
         }
         deployable.request.pull_secret = resolving.pull_secret();
         if resolving.problems.is_empty() {
-            let plain: BTreeSet<&str> = self.revision.config.plain_variables().into_iter().map(AsRef::as_ref).collect();
-            for (name, value) in resolving.filled_in {
-                let is_secret = value.len() >= SHORTEST && !plain.contains(name.as_str());
-                if is_secret && !stands_in_tree(context, self.revision, &value)? {
+            for value in resolving.filled_in.into_values() {
+                if value.len() >= SHORTEST && !stands_in_tree(context, self.revision, &value)? {
                     deployable.request.masked.push(value.into());
                 }
             }
@@ -100,6 +101,7 @@ pub(crate) async fn printed_secrets(
         programs: Programs::Run,
         problems: Vec::new(),
         filled_in: BTreeMap::new(),
+        composed: BTreeSet::new(),
     };
     let mut found = BTreeSet::new();
     for service in &services {
@@ -145,6 +147,7 @@ pub(super) async fn setting_problems(
         programs: Programs::LeftOut,
         problems: Vec::new(),
         filled_in: BTreeMap::new(),
+        composed: BTreeSet::new(),
     };
     for service in &services {
         let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
@@ -174,6 +177,8 @@ struct Resolving<'a> {
     problems: Vec<Problem>,
     /// The variables that `set` fills in, with their values.
     filled_in: BTreeMap<String, String>,
+    /// The keys of the list that variables are filled into which are not `plain`.
+    composed: BTreeSet<String>,
 }
 
 pub(crate) type Data = BTreeMap<String, String>;
@@ -274,7 +279,10 @@ impl Resolving<'_> {
                     for name in template.environment(&values).map_err(bug)? {
                         match self.variable(&name) {
                             Ok(value) => {
-                                self.filled_in.insert(name.clone(), value.clone());
+                                if !self.is_plain(&name) {
+                                    self.composed.insert(key.clone());
+                                    self.filled_in.insert(name.clone(), value.clone());
+                                }
                                 values = values.with_environment(&name, value);
                             }
                             Err(reason) => return Ok(Err(format!("key `{key}`: {reason}"))),
@@ -285,6 +293,10 @@ impl Resolving<'_> {
                 Ok(data)
             }
         })
+    }
+
+    fn is_plain(&self, name: &str) -> bool {
+        self.revision.config.plain_variables().iter().any(|plain| plain.as_str() == name)
     }
 
     fn variable(&self, name: &str) -> std::result::Result<String, String> {
