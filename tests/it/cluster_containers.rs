@@ -131,7 +131,7 @@ fn p15_p17_a_suite_without_room_refuses_the_deployment_before_it_begins() {
     let plan = staging.ends("plan staging", 0);
     assert!(plan.text().contains("pods"), "{}", plan.text());
     let refused = staging.ends("run staging", 1);
-    let short = "quota: quota `small` has 1 of `pods` free, the deployment needs 2 more, 1 missing: suite system 1; raise it to 2";
+    let short = "quota: quota `small` has 1 of `pods` free, the deployment needs 2 more, 1 missing: shop-cart 1, suite system 1; raise it to 2";
     assert!(refused.text().contains(short), "{}", refused.text());
     assert_eq!(staging.revisions(), 0, "nothing was changed");
 
