@@ -247,3 +247,58 @@ fn w3_pods_that_still_end_are_named_and_are_no_endpoint_once_suites_begin() {
     assert!(told.is_some_and(|line| line.contains(&first) && line.contains("shop-cart")), "{}", done.text());
     staging.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0", "--wait=false"]);
 }
+
+/// What people do in an emergency is taken back with a word, once; an edit that they took back themselves needs none.
+#[test]
+fn r1_a_field_that_another_program_set_is_taken_over_by_a_flag_and_recorded() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: apply, source: "{path}/cluster" }"#;
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], target) else { return };
+    let merge = |version: u32| {
+        staging.merge(version, SERVES);
+        staging.ends("run staging", 0);
+        staging.kubectl(&["get", "deployment/shop-cart", "--output=jsonpath={..containers[0].image}"])
+    };
+    let set = |image: &str| {
+        let container = staging.kubectl(&["get", "deployment/shop-cart", "--output=jsonpath={..containers[0].name}"]);
+        staging.kubectl(&["set", "image", "deployment/shop-cart", &format!("{container}={image}")]);
+        staging.kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
+    };
+    let first = merge(2);
+    let second = merge(3);
+    set(&first);
+    // Set back by hand, it is the release's again once it was deployed again.
+    set(&second);
+    staging.ends("deploy staging --again", 0);
+    staging.ends("drift staging", 0);
+    staging.ends("rollback staging --reason \"carts are empty\"", 0);
+    staging.ends("unhold staging --reason \"it was the database\"", 0);
+
+    let third = merge(4);
+    set(&second);
+    let back = "deploy staging --again";
+    let refused = staging.ends(back, 20);
+    assert!(refused.text().contains("`--take MANAGER --reason …` of `deploy` and `rollback`"), "{}", refused.text());
+    staging.ends(&format!("{back} --take kubectl-set"), 2);
+    let taken = staging.ends(&format!("{back} --take kubectl-set --reason \"the edit was for a test\""), 0);
+    assert!(taken.text().contains("takes over `.spec.template"), "{}", taken.text());
+    staging.ends("drift staging", 0);
+
+    let rollback = |flags: &str, code: i32| staging.ends(&format!("rollback staging --reason late {flags}"), code);
+    set(&second);
+    rollback("", 20);
+    rollback("--take kubectl-set", 0);
+    let history = staging.ends("history staging -o json", 0);
+    for reason in
+        ["the edit was for a test", "late"].map(|reason| format!("{reason} (takes over fields of `kubectl-set`)"))
+    {
+        assert!(history.text().contains(&reason), "{}", history.text());
+    }
+
+    // The rule of the release that is left counts, which the other release lacked.
+    staging.ends("unhold staging --reason \"it was the database\"", 0);
+    staging.reconfigure(target, &format!("{target}\n  conflicts: {{ take: [kubectl-set] }}"));
+    staging.ends("run staging", 0);
+    set(&third);
+    rollback("", 0);
+}

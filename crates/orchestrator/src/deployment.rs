@@ -47,13 +47,18 @@ pub struct DeployRequest {
     pub plan: Option<PathBuf>,
     /// Why the lease of an environment in a cluster is taken from a run that does not give it back.
     pub break_lease: Option<String>,
+    /// Managers whose fields are taken over besides those that the configuration names, target `apply`.
+    pub take: BTreeSet<String>,
+    /// Why; the record of the deployment keeps it.
+    pub take_reason: String,
 }
 
 impl DeployRequest {
     /// The newest commit, without waiting, and only what is not deployed yet.
     pub fn new(environment: EnvironmentName) -> Self {
         let (revision, wait, again, on_failure, plan) = (None, Duration::ZERO, false, OnFailure::Stop, None);
-        Self { environment, revision, wait, again, on_failure, plan, break_lease: None }
+        let (break_lease, take, take_reason) = (None, BTreeSet::new(), String::new());
+        Self { environment, revision, wait, again, on_failure, plan, break_lease, take, take_reason }
     }
 }
 
@@ -235,6 +240,7 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     let lease = lease_or_break(context, &environment, demand).await?;
     let mut engine = Box::new(Box::pin(open(context, &request.environment, request.revision.as_deref())).await?);
     engine.leased_at(lease.broken_at);
+    engine.take_fields(&request.take, &request.take_reason)?;
     Box::pin(preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None)).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
     if let Some(saved) = &saved {

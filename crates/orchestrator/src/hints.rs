@@ -304,8 +304,8 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
         }
         ProblemKind::FieldOwner => {
             return Some(format!(
-                "leave these fields out of the manifest, or take them over with `environments.{environment}.conflicts: {{ take: \
-                 [MANAGER] }}`"
+                "`--take MANAGER --reason …` of `deploy` and `rollback` takes them over once, `environments.{environment}.conflicts: \
+                 {{ take: [MANAGER] }}` always; fields that another program should have are left out of the manifest"
             ));
         }
         ProblemKind::Owner => {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::ConflictRule;
 use super::adjust::{adjusted, clears, includes};
 use super::inventory::{Entry, Inventory};
-use super::ownership::{Move, applied_more, is_applied_by_us, judge_conflicts, our_fields, to_move};
+use super::ownership::{Move, applied_more, has_lost_fields, is_applied_by_us, judge_conflicts, our_fields, to_move};
 use super::plan::{ObjectAction, PlannedObject};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
@@ -125,7 +125,8 @@ async fn ask(
     let manifest = Object::new(sent.clone())?;
     if let (Some(live), Some(entry), Some(digest), None) = (live, entry, &wanted.digest, moved) {
         let is_known = entry.manifest.as_ref() == Some(digest) && entry.uid.as_deref() == live.uid();
-        if is_known && is_applied_by_us(live) && includes(live.value(), sent) && !applied_more(live, sent) {
+        let is_ours = is_applied_by_us(live) && !has_lost_fields(live, sent);
+        if is_known && is_ours && includes(live.value(), sent) && !applied_more(live, sent) {
             return Ok(Ok(PlannedObject::new(wanted, ObjectAction::Keep, manifest).over(live)));
         }
     }
@@ -135,7 +136,7 @@ async fn ask(
     if let Err(error) = &answer
         && let ClusterErrorKind::FieldConflicts { conflicts } = error.kind()
     {
-        let (takes, refused) = judge_conflicts(conflicts, rule, moved.as_ref());
+        let (takes, refused) = judge_conflicts(conflicts, rule, moved.as_ref(), live.as_ref());
         if !refused.is_empty() {
             return Ok(Err((ProblemKind::FieldOwner, format!("{id}: other managers own {}", fields(&refused)))));
         }

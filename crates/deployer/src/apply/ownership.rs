@@ -133,6 +133,26 @@ pub(super) fn applied_more(live: &Object, manifest: &Value) -> bool {
     !stale.is_empty()
 }
 
+/// Whether another program alone owns a field that the manifest has: its value is not kept right by us.
+pub(super) fn has_lost_fields(live: &Object, manifest: &Value) -> bool {
+    let managed = live.list("/metadata/managedFields");
+    let Some(ours) = managed.iter().find(|entry| is_ours(entry)) else { return true };
+    let others = managed.iter().filter(|entry| !is_ours(entry) && text(entry, "subresource").is_empty());
+    let fields = others.filter_map(|entry| entry.get("fieldsV1"));
+    fields.into_iter().any(|fields| is_lost(fields, manifest, &mut Vec::new(), ours))
+}
+
+fn is_lost(fields: &Value, manifest: &Value, steps: &mut Vec<String>, ours: &Value) -> bool {
+    fields.as_object().into_iter().flatten().filter(|(step, _)| step.as_str() != ".").any(|(step, below)| {
+        let Some(manifest) = at(manifest, step) else { return false };
+        let is_leaf = below.as_object().is_none_or(|below| below.keys().all(|step| step == "."));
+        steps.push(step.clone());
+        let lost = if is_leaf { !owns(ours, steps) } else { is_lost(below, manifest, steps, ours) };
+        steps.pop();
+        lost
+    })
+}
+
 /// Whether we alone own a top-level field of the specification.
 pub(super) fn is_our_spec_field(live: &Object, field: &str) -> bool {
     let steps = ["f:spec".to_owned(), format!("f:{field}")];
@@ -140,12 +160,42 @@ pub(super) fn is_our_spec_field(live: &Object, field: &str) -> bool {
     owners.peek().is_some() && owners.all(|entry| is_ours(entry) || is_client_side(entry))
 }
 
-/// Which conflicts the rules take over, and which refuse the plan. What is moved is no conflict.
+/// The fields that we own, alone or with others, as the API server names them in a conflict.
+fn our_paths(live: &Object) -> BTreeSet<String> {
+    let mut paths = BTreeSet::new();
+    own_leaves(our_fields(live).unwrap_or(&Value::Null), &mut Vec::new(), &mut paths);
+    paths
+}
+
+fn own_leaves(fields: &Value, steps: &mut Vec<String>, paths: &mut BTreeSet<String>) {
+    let mut is_leaf = true;
+    for (step, inner) in fields.as_object().into_iter().flatten().filter(|(step, _)| step.as_str() != ".") {
+        is_leaf = false;
+        steps.push(step.clone());
+        own_leaves(inner, steps, paths);
+        steps.pop();
+    }
+    if is_leaf {
+        paths.insert(path(steps));
+    }
+}
+
+/// Which conflicts the rules take over, and which refuse the plan. What is moved is no conflict, and a field that we own with
+/// another has the value that we gave it: nobody's edit goes with it.
 pub(super) fn judge_conflicts(
     conflicts: &[FieldConflict],
     rule: &ConflictRule,
     moved: Option<&Move>,
+    live: Option<&Object>,
 ) -> (Vec<FieldConflict>, Vec<FieldConflict>) {
+    let ours = live.map(our_paths).unwrap_or_default();
+    // Who applies as we do means to go on with it.
+    let applies = |manager: &str| {
+        let managed = live.map(|live| live.list("/metadata/managedFields")).unwrap_or_default();
+        managed.iter().any(|entry| text(entry, "manager") == manager && text(entry, "operation") == "Apply")
+    };
+    let is_shared =
+        |conflict: &FieldConflict| ours.contains(&conflict.field.replace('"', "")) && !applies(&conflict.manager);
     let is_moved = |conflict: &FieldConflict| {
         conflict.subresource.is_none() && moved.is_some_and(|moved| moved.managers.contains(&conflict.manager))
     };
@@ -157,7 +207,9 @@ pub(super) fn judge_conflicts(
             && conflict.field == ".spec.replicas"
     };
     let conflicts = conflicts.iter().filter(|conflict| !is_moved(conflict)).cloned();
-    conflicts.partition(|conflict| rule.take_all || is_scaled(conflict) || rule.take.contains(&conflict.manager))
+    conflicts.partition(|conflict| {
+        rule.take_all || is_scaled(conflict) || is_shared(conflict) || rule.take.contains(&conflict.manager)
+    })
 }
 
 fn is_client_side(entry: &Value) -> bool {
@@ -402,9 +454,39 @@ mod tests {
         let rule = ConflictRule::new(["argocd".to_owned()].into());
         let entry = entry("helm", "Update", &json!({ "f:data": { "f:a": {} } }));
         let moved = to_move(&live(&json!([entry])), &json!({}));
-        let (taken, refused) = judge_conflicts(&all, &rule, moved.as_ref());
+        let (taken, refused) = judge_conflicts(&all, &rule, moved.as_ref(), None);
         assert_eq!(taken, [all[0].clone(), all[2].clone(), all[5].clone()]);
         assert_eq!(refused, [all[1].clone(), all[3].clone(), all[6].clone()]);
-        assert_eq!(judge_conflicts(&all, &rule, None).1.len(), 4);
+        assert_eq!(judge_conflicts(&all, &rule, None, None).1.len(), 4);
+    }
+
+    #[test]
+    fn r1_a_field_that_we_own_with_another_is_no_edit_of_theirs() {
+        let image = |manager: &str, operation: &str| {
+            let container = json!({ r#"k:{"name":"app"}"#: { "f:image": {} } });
+            entry(
+                manager,
+                operation,
+                &json!({ "f:spec": { "f:template": { "f:spec": { "f:containers": container } } } }),
+            )
+        };
+        let conflict = FieldConflict {
+            manager: "kubectl-set".to_owned(),
+            subresource: None,
+            field: r#".spec.template.spec.containers[name="app"].image"#.to_owned(),
+        };
+        for (way, ours, is_taken) in [
+            ("Update", image(FIELD_MANAGER, "Apply"), true),
+            ("Update", image("other", "Apply"), false),
+            ("Apply", image(FIELD_MANAGER, "Apply"), false),
+        ] {
+            let live = live(&json!([image("kubectl-set", way), ours]));
+            let (taken, _) = judge_conflicts(&[conflict.clone()], &ConflictRule::default(), None, Some(&live));
+            assert_eq!(!taken.is_empty(), is_taken);
+            let manifest =
+                json!({ "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": "a" }] } } } });
+            let is_ours = live.list("/metadata/managedFields").iter().any(is_ours);
+            assert_eq!(has_lost_fields(&live, &manifest), !is_ours);
+        }
     }
 }

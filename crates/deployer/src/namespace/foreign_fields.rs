@@ -1,5 +1,7 @@
 //! Fields that somebody else wrote into objects of a deployment: a deployment leaves them as they are.
 
+use std::collections::BTreeSet;
+
 use cluster::{Connection, Kind, ObjectKey};
 use lock_model::ServiceName;
 use serde_json::Value;
@@ -13,6 +15,12 @@ const NAMED: usize = 5;
 
 /// Who writes as part of a deployment, or of Kubernetes itself: names that begin so.
 const OWN: &[&str] = &["helm", "Helm", "orchestrator", "kube-", "kubelet", "cloud-controller-manager"];
+
+/// The managers of deployments.
+const DEPLOYS: &[&str] = &["orchestrator", "helm"];
+
+/// What `kubectl rollout restart` writes: the same release, in new pods.
+const RESTARTED: &str = "template.metadata.annotations.kubectl.kubernetes.io/restartedAt";
 
 /// Fields of one object that another program wrote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -66,6 +74,16 @@ pub(crate) async fn foreign_fields(
 /// The fields outside of metadata and status, by their writer.
 fn written_by_others(managed: &[Value]) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
+    // What a deployment wrote as well has the value of the release.
+    let mut deployed = Vec::new();
+    let is_deployment =
+        |entry: &&Value| entry.get("manager").and_then(Value::as_str).is_some_and(|manager| DEPLOYS.contains(&manager));
+    for entry in managed.iter().filter(is_deployment) {
+        for (name, inner) in entry.get("fieldsV1").and_then(Value::as_object).into_iter().flatten() {
+            leaves(&part(name), inner, &mut deployed);
+        }
+    }
+    let deployed: BTreeSet<String> = deployed.into_iter().collect();
     for entry in managed {
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default();
         let manager = text("manager");
@@ -78,6 +96,7 @@ fn written_by_others(managed: &[Value]) -> Vec<(String, Vec<String>)> {
         for (name, inner) in parts.filter(|(name, _)| !matches!(name.as_str(), "f:metadata" | "f:status" | ".")) {
             leaves(&part(name), inner, &mut fields);
         }
+        fields.retain(|field| !deployed.contains(field) && !field.ends_with(RESTARTED));
         if !fields.is_empty() {
             fields.sort();
             found.push((escaped(manager), fields));
@@ -131,12 +150,18 @@ mod tests {
             { "manager": "kubectl-set", "fieldsV1": { "f:spec": { "f:template": { "f:spec": { "f:containers": {
                 "k:{\"name\":\"app\"}": { ".": {}, "f:env": { "k:{\"name\":\"DEBUG\"}": { ".": {}, "f:value": {} } } }
             } } } } } },
+            { "manager": "orchestrator", "fieldsV1": { "f:spec": { "f:paused": {} } } },
+            { "manager": "kubectl-patch", "fieldsV1": { "f:spec": { "f:minReadySeconds": {}, "f:paused": {} } } },
+            { "manager": "kubectl-rollout", "fieldsV1": { "f:spec": { "f:template": { "f:metadata": { "f:annotations": {
+                ".": {}, "f:kubectl.kubernetes.io/restartedAt": {}
+            } } } } } },
             { "manager": "kubectl-edit", "fieldsV1": { "f:data": { ".": {}, "f:a": {} }, "f:spec": { "v:\"x\"": {} } } },
         ]);
         assert_eq!(
             written_by_others(managed.as_array().unwrap()),
             [
                 ("kubectl-edit".to_owned(), vec!["data.a".to_owned(), "spec[\"x\"]".to_owned()]),
+                ("kubectl-patch".to_owned(), vec!["spec.minReadySeconds".to_owned()]),
                 (
                     "kubectl-set".to_owned(),
                     vec!["spec.template.spec.containers[name=app].env[name=DEBUG].value".to_owned()]

@@ -105,6 +105,7 @@ pub(crate) struct PlanArgs {
 
 /// What to deploy.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("reasoned").multiple(true).args(["break_lease", "take"]))]
 pub(crate) struct DeployArgs {
     /// The environment.
     #[command(flatten)]
@@ -119,8 +120,12 @@ pub(crate) struct DeployArgs {
     /// the reason.
     #[arg(long, requires = "reason")]
     pub break_lease: bool,
-    /// Why the lease is broken.
-    #[arg(long, value_name = "TEXT", requires = "break_lease", value_parser = super::reason)]
+    /// Take over fields that this manager, such as `kubectl-set`, wrote into objects of target `apply`; recorded with the
+    /// reason.
+    #[arg(long, value_name = "MANAGER", requires = "reason")]
+    pub take: Vec<String>,
+    /// Why the lease is broken, or fields are taken over.
+    #[arg(long, value_name = "TEXT", requires = "reasoned", value_parser = super::reason)]
     pub reason: Option<String>,
     /// Apply even where the ledger says that it is deployed: puts back what other hands changed.
     #[arg(long)]
@@ -202,7 +207,7 @@ pub(crate) struct RollbackArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Only say of every release whether it could be gone back to: images, files, plan, migrations.
-    #[arg(long, conflicts_with_all = ["to", "reason", "dry_run", "reject", "accept_irreversible", "wait", "patience", "break_lease"])]
+    #[arg(long, conflicts_with_all = ["to", "reason", "dry_run", "reject", "accept_irreversible", "take", "wait", "patience", "break_lease"])]
     pub check: bool,
     /// Reject the lock of the release that it leaves as well, so that no environment deploys it again.
     #[arg(long)]
@@ -210,6 +215,10 @@ pub(crate) struct RollbackArgs {
     /// Go back although a release in between has a migration that is declared irreversible.
     #[arg(long)]
     pub accept_irreversible: bool,
+    /// Take over fields that this manager, such as `kubectl-set`, wrote into objects of target `apply`; recorded with the
+    /// reason.
+    #[arg(long, value_name = "MANAGER")]
+    pub take: Vec<String>,
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
     pub wait: Option<Duration>,

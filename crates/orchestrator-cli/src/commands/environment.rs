@@ -32,6 +32,7 @@ pub(crate) async fn rollback(context: &Context, args: RollbackArgs) -> Result<Sh
     request.reject = args.reject;
     request.accept_irreversible = args.accept_irreversible;
     request.break_lease = args.break_lease;
+    request.take = args.take.into_iter().collect();
     if args.dry_run {
         return Ok(Shown::report(&library::plan_rollback(context, &request).await?));
     }
@@ -44,7 +45,9 @@ pub(crate) async fn deploy(context: &Context, args: DeployArgs) -> Result<Shown>
     request.wait = args.wait.unwrap_or_default();
     request.again = args.again;
     request.plan = args.plan;
-    request.break_lease = args.reason.filter(|_| args.break_lease);
+    request.break_lease = args.reason.clone().filter(|_| args.break_lease);
+    request.take = args.take.into_iter().collect();
+    request.take_reason = args.reason.unwrap_or_default();
     request.on_failure = args.on_failure.into();
     Ok(Shown::report(&library::deploy(context, &request).await?))
 }

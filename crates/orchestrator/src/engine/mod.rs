@@ -97,6 +97,8 @@ pub(crate) struct Engine<'a> {
     held: Option<process::Held>,
     /// Whether the deployment ended for a newer release.
     pub superseded: bool,
+    /// Why fields of other managers are taken over that the configuration does not name.
+    taken_for: Option<String>,
     /// The plan that has to be deployed, where a caller has one.
     pub saved: Option<Box<SavedPlan>>,
     /// What the newest proof rests on.
@@ -123,6 +125,15 @@ impl Wanted {
             Self::Only(steps) => steps.contains(&step),
         }
     }
+}
+
+/// The reason of a record, with the managers whose fields were taken over.
+pub(crate) fn taking(managers: &BTreeSet<String>, reason: &str) -> String {
+    if managers.is_empty() {
+        return reason.to_owned();
+    }
+    let names: Vec<String> = managers.iter().map(|name| format!("`{name}`")).collect();
+    format!("{reason} (takes over fields of {})", names.join(", "))
 }
 
 /// Whether a step that the ledger calls done is done again.
@@ -187,12 +198,33 @@ impl<'a> Engine<'a> {
             lease_number: None,
             held: None,
             superseded: false,
+            taken_for: None,
             saved: None,
             verified: ProofLevel::Stored,
             findings: None,
             lines: Vec::new(),
             warnings: Vec::new(),
         })
+    }
+
+    /// Lets the deployment take over fields of these managers, for a reason that its record keeps.
+    pub(crate) fn take_fields(&mut self, managers: &BTreeSet<String>, reason: &str) -> Result<()> {
+        if managers.is_empty() {
+            return Ok(());
+        }
+        match &self.environment.target {
+            Some(config::Target::Apply(_)) => {}
+            Some(config::Target::Helm(_) | config::Target::Render(_)) | None => {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("`{}` has no target `apply`, and `--take` is for that alone", self.environment.name),
+                )
+                .hint("target `helm` takes back what others wrote into its objects"));
+            }
+        }
+        self.environment.conflicts.extend(managers.iter().cloned());
+        self.taken_for = Some(taking(managers, reason));
+        Ok(())
     }
 
     /// Goes on under a lease that was broken by this record, if it was.
@@ -451,7 +483,10 @@ impl<'a> Engine<'a> {
         }
         draft.suite = key.suite().cloned();
         draft.lease_number = self.lease_number.filter(|_| key.step() == Step::Deploy);
-        draft
+        match &self.taken_for {
+            Some(reason) if key.step() == Step::Deploy => draft.reason(reason),
+            Some(_) | None => draft,
+        }
     }
 
     /// Appends a record. `started`, which precedes an effect, is appended only while the gates still pass: they are asked

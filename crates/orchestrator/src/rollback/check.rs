@@ -1,5 +1,6 @@
 //! Which releases an environment could go back to, asked of registry, repositories and target.
 
+use config::Environment;
 use deployer::settings::Configuration;
 use ledger::Ledger;
 use lock_model::EnvironmentName;
@@ -30,7 +31,7 @@ pub async fn check_rollbacks(
     limit: Option<usize>,
 ) -> Result<RollbackCheckReport> {
     context.sync()?;
-    find_environment(context, name).await?;
+    let in_force = find_environment(context, name).await?;
     let store = LedgerStore::read(context).await?;
     let ledger = store.ledger();
     let ground = RollbackGround::of(context, name, ledger).await?;
@@ -41,7 +42,7 @@ pub async fn check_rollbacks(
     let present = ledger.occupant(name).and_then(|record| record.entry.release.clone());
     let mut releases = Vec::new();
     for target in targets {
-        let checked = judge(context, ledger, name, &target).await;
+        let checked = judge(context, ledger, &in_force, &target).await;
         let (problems, warnings) = match checked {
             Ok(checked) => checked,
             // Another answer can be had later, of this release or of another one.
@@ -66,9 +67,12 @@ pub async fn check_rollbacks(
 /// What stands against a release, and what to know before going back to it.
 type Judged = (Vec<Problem>, Vec<String>);
 
-async fn judge(context: &Context, ledger: &Ledger, name: &EnvironmentName, target: &RollbackTarget) -> Result<Judged> {
+async fn judge(context: &Context, ledger: &Ledger, in_force: &Environment, target: &RollbackTarget) -> Result<Judged> {
+    let name = &in_force.name;
     let revision = Revision::load(context, &target.commit)?;
-    let environment = revision.environment(name)?;
+    let mut environment = revision.environment(name)?.clone();
+    environment.conflicts.extend(in_force.conflicts.iter().cloned());
+    let environment = &environment;
     let commit = target.commit.short(12);
     let file = revision
         .lock(context)?

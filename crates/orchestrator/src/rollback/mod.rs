@@ -6,6 +6,7 @@ mod images;
 mod migrations;
 mod on_failure;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use deployer::PlanDetail;
@@ -22,7 +23,7 @@ pub(crate) use on_failure::go_back_after;
 use self::images::images_are_there;
 use self::migrations::{Irreversible, Migrations, judge_migrations};
 use crate::context::Context;
-use crate::engine::{Destination, Engine, Repeat, Wanted};
+use crate::engine::{Destination, Engine, Repeat, Wanted, taking};
 use crate::environment_policy::find_environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lease::{LeaseDemand, lease_for_rollback};
@@ -53,6 +54,8 @@ pub struct RollbackRequest {
     pub accept_irreversible: bool,
     /// Whether the lease of an environment in a cluster is taken, for the same reason, from a run that does not give it back.
     pub break_lease: bool,
+    /// Managers whose fields are taken over besides those that a configuration names, target `apply`.
+    pub take: BTreeSet<String>,
 }
 
 impl RollbackRequest {
@@ -67,6 +70,7 @@ impl RollbackRequest {
             reject: false,
             accept_irreversible: false,
             break_lease: false,
+            take: BTreeSet::new(),
         }
     }
 }
@@ -97,7 +101,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     engine.warnings.extend(migrations.warnings());
     match target.state {
         TargetState::New => {
-            let reason = migrations.with_reason(&request.reason);
+            let reason = taking(&request.take, &migrations.with_reason(&request.reason));
             engine.begin_rollback(&reason, target.tag.clone()).await?;
         }
         TargetState::Underway { .. } | TargetState::Done { .. } => {}
@@ -129,7 +133,7 @@ struct Judged<'a> {
 /// Refuses what cannot be gone back to; nothing is written.
 async fn judge<'a>(context: &'a Context, request: &RollbackRequest) -> Result<Judged<'a>> {
     let name = &request.environment;
-    let (engine, target, ground) = rollback_target(context, name, request.to.as_deref()).await?;
+    let (engine, target, ground) = rollback_target(context, request).await?;
     match target.state {
         TargetState::New | TargetState::Underway { .. } => {
             images_are_there(context, &engine, &target, &ground).await?;
@@ -157,7 +161,7 @@ pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Resu
     let name = request.environment.clone();
     context.needs_history()?;
     context.sync()?;
-    let (engine, target, ground) = rollback_target(context, &name, request.to.as_deref()).await?;
+    let (engine, target, ground) = rollback_target(context, request).await?;
     let images = images_are_there(context, &engine, &target, &ground).await?;
     let migrations = migrations(context, &engine, &target, request)?;
     engine.planning().refuse_left_place(context).await?;
@@ -204,9 +208,9 @@ fn migrations(
 /// What to go back to, with its engine.
 async fn rollback_target<'a>(
     context: &'a Context,
-    name: &EnvironmentName,
-    to: Option<&str>,
+    request: &RollbackRequest,
 ) -> Result<(Engine<'a>, RollbackTarget, RollbackGround)> {
+    let (name, to) = (&request.environment, request.to.as_deref());
     let store = LedgerStore::read(context).await?;
     let ground = RollbackGround::of(context, name, store.ledger()).await?;
     let stands = |target: &RollbackTarget| ground.holds(target);
@@ -228,7 +232,7 @@ async fn rollback_target<'a>(
         Error::from_source(code, format!("`{name}` cannot be rolled back"), error).hint(hint)
     })?;
     let revision = Revision::load(context, &target.commit)?;
-    let engine = Engine::new(context, store, revision, name, Purpose::Rollback)?;
+    let mut engine = Engine::new(context, store, revision, name, Purpose::Rollback)?;
     if engine.release != target.release {
         return Err(Error::new(
             ErrorKind::Repository,
@@ -241,6 +245,9 @@ async fn rollback_target<'a>(
         )
         .hint("the repository was rewritten: restore the release's commit"));
     }
+    // Whose fields may be taken is a rule of the environment as it is, like what it requires.
+    engine.environment.conflicts.extend(find_environment(context, name).await?.conflicts);
+    engine.take_fields(&request.take, &request.reason)?;
     Ok((engine, target, ground))
 }
 
