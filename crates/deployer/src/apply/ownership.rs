@@ -481,7 +481,8 @@ mod tests {
             ("Apply", image(FIELD_MANAGER, "Apply"), false),
         ] {
             let live = live(&json!([image("kubectl-set", way), ours]));
-            let (taken, _) = judge_conflicts(&[conflict.clone()], &ConflictRule::default(), None, Some(&live));
+            let (taken, _) =
+                judge_conflicts(std::slice::from_ref(&conflict), &ConflictRule::default(), None, Some(&live));
             assert_eq!(!taken.is_empty(), is_taken);
             let manifest =
                 json!({ "spec": { "template": { "spec": { "containers": [{ "name": "app", "image": "a" }] } } } });
