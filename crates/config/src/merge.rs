@@ -53,7 +53,7 @@ fn changed_type(lower: &Node, upper: &Node, problems: &mut Problems) {
 
 /// Says that a `null` has nothing to remove.
 pub(super) fn removes_nothing(origin: &Origin, problems: &mut Problems) {
-    problems.add(origin, "nothing stands here, and nothing stands below that it would remove");
+    problems.add(origin, "no value is expected here: `null` removes what a layer below has, and none has it");
 }
 
 /// Takes away what `null` removed. A `null` that removes nothing is a mistake.

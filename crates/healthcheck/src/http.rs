@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Empty};
 use http_client::HttpClient;
+use http_client::json::is_equal;
 use hyper_util::rt::TokioIo;
 use lock_model::escaping::excerpt;
 use process::Redactor;
@@ -69,7 +70,7 @@ impl HttpExpectation {
                 Ok(document) => wrong.extend(self.json.iter().filter_map(|(pointer, expected)| {
                     let wanted = masked(&expected.to_string());
                     match document.pointer(pointer) {
-                        Some(found) if found == expected => None,
+                        Some(found) if is_equal(found, expected) => None,
                         Some(found) => {
                             let found = masked(&found.to_string());
                             Some(format!("`{}` is `{found}`, expected `{wanted}`", excerpt(pointer)))
@@ -305,7 +306,7 @@ mod tests {
             (http::HeaderName::from_static("x-ready"), "yes".parse().unwrap()),
             (http::HeaderName::from_static("x-none"), "1".parse().unwrap()),
         ]);
-        let body = br#"{"status":"up","n":1,"a":[true],"b":"ready"}"#;
+        let body = br#"{"status":"up","n":1.0,"a":[true],"b":"ready"}"#;
         assert_eq!(expectation.mismatches(&headers, body, &secrets), Vec::<String>::new());
         assert_eq!(expectation.mismatches(&headers, b"ready", &secrets), ["body is not JSON: `ready`"]);
     }
