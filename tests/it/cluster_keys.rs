@@ -237,8 +237,22 @@ fn b33_the_printed_role_is_enough_for_plain_manifests_with_settings() {
     job.push(("SHOP_KUBECONFIG", kubeconfig.as_str()));
     staging.ends_in(&job, "run staging", 0);
     staging.ends_in(&job, "verify staging", 0);
+    // Also for the removal of versions that nothing needs any more.
+    for number in 0..12 {
+        for (kind, part) in [("ConfigMap", "config"), ("Secret", "secret")] {
+            staging.cluster.apply(&format!(
+                "{{ apiVersion: v1, kind: {kind}, metadata: {{ name: shop-cart-{part}-old{number}, namespace: {}, labels: {{ \
+                 orchestrator.dev/service: shop-cart, orchestrator.dev/settings: {part} }} }} }}",
+                staging.namespace
+            ));
+        }
+    }
     staging.merge_readers(3, &other_reader());
     staging.ends_in(&job, "run staging", 0);
+    for kind in ["configmap", "secret"] {
+        let left = staging.kubectl(&["get", kind, "--selector=orchestrator.dev/service=shop-cart", "--output=name"]);
+        assert!((10..=11).contains(&left.lines().count()), "{left}");
+    }
     staging.ends_in(&job, "drift staging", 0);
     staging.ends_in(&job, "rollback staging --reason \"carts are empty\"", 0);
 }
@@ -249,16 +263,21 @@ fn b33_the_printed_role_is_enough_for_charts() {
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
     let clone = staging.shop.work_on("dev");
     let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
-    clone.write("orchestrator.yaml", configuration.replace("    probes:\n", ASKS_A_SERVICE));
+    let with_login = configuration.replacen("  kubeconfig:", &format!("  {PULL_SECRET}\n  kubeconfig:"), 1);
+    assert!(with_login.contains(PULL_SECRET), "{configuration}");
+    clone.write("orchestrator.yaml", with_login.replace("    probes:\n", ASKS_A_SERVICE));
     staging.shop.service("shop-cart").write("chart/templates/service.yaml", SERVICE_OF_CART);
     let chart = Deployment::of_chart().spec("replicas: 1");
     staging.merge_chart(2, SERVES, chart.yaml());
-    let kubeconfig = with_printed_role(&staging, &[]);
-    staging.ends_with(&kubeconfig, "run staging", 0);
-    staging.ends_with(&kubeconfig, "verify staging", 0);
+    let mut job = vec![("PULL_USER", "puller"), ("PULL_PASSWORD", "pull-me-if-you-can")];
+    let kubeconfig = with_printed_role(&staging, &job);
+    job.push(("SHOP_KUBECONFIG", kubeconfig.as_str()));
+    let ends = |words: &str, code: i32| staging.ends_in(&job, words, code);
+    ends("run staging", 0);
+    ends("verify staging", 0);
     // Also to the pods of a Service, once the cluster has written who is ready.
     wait_until("the Service to answer", || {
-        let health = staging.ends_with(&kubeconfig, "health staging", 0).text();
+        let health = ends("health staging", 0).text();
         assert!(!health.contains("portforward"), "{health}");
         health.contains("status 404")
     });
@@ -266,15 +285,18 @@ fn b33_the_printed_role_is_enough_for_charts() {
     staging.kubectl(&["autoscale", "deployment/shop-cart", "--min=2", "--max=3"]);
     staging.kubectl(&["scale", "deployment/shop-cart", "--replicas=2"]);
     wait_until("the second pod to run", || staging.running().len() == 2);
-    staging.ends_with(&kubeconfig, "drift staging", 0);
+    ends("drift staging", 0);
     staging.kubectl(&["delete", "horizontalpodautoscaler/shop-cart"]);
     // Why a deployment failed is seen as well.
     staging.merge_chart(3, &["sh", "-c", "echo the cart is broken; exit 3"], chart.yaml());
-    let failed = staging.ends_with(&kubeconfig, "run staging --on-failure rollback", 21);
+    let failed = ends("run staging --on-failure rollback", 21);
     assert!(failed.stderr().contains("the cart is broken"), "{}", failed.text());
     assert!(failed.text().contains("Started: ") && !failed.text().contains("not known: "), "{}", failed.text());
-    staging.ends_with(&kubeconfig, "verify staging", 0);
+    ends("verify staging", 0);
 }
+
+/// Applied beside the charts: what pods pull with.
+const PULL_SECRET: &str = "pull-secret: { name: pull, registry: registry.example, username: { env: PULL_USER }, password: { env: PULL_PASSWORD } }";
 
 /// Nothing is served below `/`, which is an answer all the same.
 pub(crate) const ASKS_A_SERVICE: &str = "    probes:

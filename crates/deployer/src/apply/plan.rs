@@ -74,7 +74,7 @@ impl ApplyPlan {
         if !self.request.jobs.is_empty() {
             more.extend(permissions_for_jobs(namespace));
         }
-        more.extend(self.settings.permissions_to_prune(namespace));
+        more.extend(self.settings.permissions(namespace));
         permission_list(permissions(&self.batch), more)
     }
 }

@@ -76,7 +76,7 @@ impl HelmPlan {
         if !self.request.jobs.is_empty() {
             more.extend(permissions_for_jobs(namespace));
         }
-        more.extend(self.settings.permissions_to_prune(namespace));
+        more.extend(self.settings.permissions(namespace));
         permission_list(permissions(&self.batch), more)
     }
 }

@@ -43,19 +43,29 @@ impl PlannedSettings {
         Ok(())
     }
 
-    /// What has to be permitted for it.
-    pub(crate) fn permissions_to_prune(&self, namespace: &str) -> Vec<Permission> {
+    /// What has to be permitted for it, and to write what is no part of the batch.
+    pub(crate) fn permissions(&self, namespace: &str) -> Vec<Permission> {
         let parts = self.parts_of_versions();
         let owners =
             [("apps/v1", "ReplicaSet", "list"), ("v1", "Pod", "list")].into_iter().filter(|_| !parts.is_empty());
         let versions = parts.iter().flat_map(|part| ["list", "delete"].map(|verb| ("v1", part.kind(), verb)));
-        let all = owners.chain(versions).map(|(version, kind, verb)| Permission {
+        let permission = |(version, kind, verb): (&str, &str, &'static str)| Permission {
             kind: Kind::new(version, kind),
             namespace: Some(namespace.to_owned()),
             verb,
             names: BTreeSet::new(),
+        };
+        // It is applied: changed where it is there, and made where it is not.
+        let others = self.others.iter().flat_map(|other| {
+            let ObjectKey { kind, namespace, name } = other.key().clone();
+            ["create", "patch"].map(|verb| Permission {
+                kind: kind.clone(),
+                namespace: namespace.clone(),
+                verb,
+                names: BTreeSet::from([name.clone()]),
+            })
         });
-        all.collect()
+        owners.chain(versions).map(permission).chain(others).collect()
     }
 
     /// The parts of which there are versions to be removed.
@@ -100,7 +110,7 @@ mod tests {
     #[test]
     fn b34_what_removes_old_versions_is_among_the_permissions() {
         let permissions = |settings: &PlannedSettings| {
-            let all = settings.permissions_to_prune("shop").into_iter();
+            let all = settings.permissions("shop").into_iter();
             all.map(|one| format!("{} {}", one.verb, one.kind.kind)).collect::<Vec<_>>()
         };
         assert_eq!(permissions(&PlannedSettings::default()), [""; 0]);
@@ -110,6 +120,15 @@ mod tests {
             permissions(&settings),
             [&pods[..], &["list ConfigMap", "delete ConfigMap", "list Secret", "delete Secret"]].concat()
         );
+    }
+
+    #[test]
+    fn b33_a_pull_secret_is_made_and_changed() {
+        let pull = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "pull", "namespace": "shop" } });
+        let settings = PlannedSettings { others: vec![Object::new(pull).unwrap()], ..PlannedSettings::default() };
+        let all = settings.permissions("shop").into_iter();
+        let all: Vec<_> = all.map(|one| format!("{} {} {:?}", one.verb, one.kind.kind, one.names)).collect();
+        assert_eq!(all, [r#"create Secret {"pull"}"#, r#"patch Secret {"pull"}"#]);
     }
 
     #[test]
