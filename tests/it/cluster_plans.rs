@@ -265,6 +265,15 @@ fn p15_a_plan_shows_what_becomes_of_quotas_and_data_and_which_field_cannot_be_ch
     short["missing"] = "1".into();
     assert_eq!(planned()["quotas"], serde_json::json!([short]));
     quota(3);
+    // What a quota refuses without an amount, as health has it.
+    let bounds = format!(
+        "{{ apiVersion: v1, kind: ResourceQuota, metadata: {{ name: bounds, namespace: {} }}, spec: {{ hard: {{ limits.cpu: '1' }} }} }}",
+        staging.namespace
+    );
+    cluster.apply(&bounds);
+    let told = staging.ends("plan staging", 0).text();
+    assert!(told.contains("quota `bounds` bounds `limits.cpu`, and container `"), "{told}");
+    staging.kubectl(&["delete", "resourcequota/bounds"]);
 
     let other = DEPLOYMENT.replace("app: {{ .Release.Name }} }", "app: {{ .Release.Name }}, tier: web }");
     merges(4, &other);

@@ -16,7 +16,7 @@ pub(crate) struct PlanMarks {
     pub quotas: Vec<QuotaUse>,
     pub migrations: Vec<PlannedMigration>,
     pub objects: Vec<MarkedObject>,
-    /// What could not be computed of quotas, and why.
+    /// What of quotas is not shown as an amount: pods and claims that would be refused, and what could not be computed.
     pub unknown: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl PlanMarks {
         match found {
             Ok(headroom) => {
                 marks.quotas = headroom.effects.iter().map(quota_use).collect();
-                marks.unknown = headroom.unknown.into_iter().collect();
+                marks.unknown = headroom.refused.into_iter().chain(headroom.unknown).collect();
             }
             Err(reason) => marks.unknown.push(format!("what the deployment needs of quotas is not known: {reason}")),
         }
