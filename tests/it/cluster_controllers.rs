@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, Finished};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, Deployment, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DASHBOARDS, Deployment, SERVES, SERVICE, definition_of_kind};
 use crate::shop::wait_until;
 
 const DEFINITION: &str = r"
@@ -111,4 +111,45 @@ fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
     makes_job(&staging, cluster, "fifth-again", "echo done");
     staging.ends("run staging", 0);
     staging.ends("deploy staging --again", 0);
+}
+
+#[test]
+fn w2_t17_what_belongs_to_no_namespace_is_deployed_where_a_key_names_it() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() {
+        return;
+    }
+    let namespace = cluster.namespace("shop-staging");
+    let (group, other) = (format!("{namespace}.example"), format!("{namespace}-jobs"));
+    let rule = format!(
+        "    namespaces: {{ allow: [{other}], cluster-scoped: [CustomResourceDefinition/widgets.{group}, Namespace/{other}] }}\n"
+    );
+    let target = r#"target: { kind: apply, source: "{path}/parts" }"#;
+    let submodules = [DASHBOARDS, SERVICE];
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &submodules, target, &rule) else { return };
+    let widget = format!("apiVersion: {group}/v1\nkind: Widget\nmetadata: {{ name: cart }}\n---\n");
+    let space = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{ name: {other} }}\n---\n");
+    let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: inside, namespace: {other} }}\n---\n");
+    let definition = definition_of_kind(&group, "Widget", "widget");
+    let app = Deployment::plain("shop-cart").yaml().to_owned();
+    let parts = format!("{widget}{map}{space}{definition}---\n{app}");
+    staging.commit_files(SERVICE, 2, SERVES, &[("parts/app.yaml", &parts)]);
+    staging.shop.merge_dev();
+    let role = staging.ends("lock commit staging", 0).text() + &staging.ends("permissions staging --role", 0).text();
+    assert!(role.contains("resources: [widgets]") && role.contains("customresourcedefinitions"), "{role}");
+    staging.ends("deploy staging", 0);
+    staging.ends("verify staging", 0);
+    staging.ends("drift staging", 0);
+    cluster.kubectl(&["get", "configmap/inside", "--namespace", &other]);
+    staging.kubectl(&["get", &format!("widgets.{group}/cart")]);
+
+    // What no key names is refused, with the key.
+    let more = "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: { name: high }\nvalue: 1\n---\n";
+    staging.commit_files(SERVICE, 3, SERVES, &[("parts/app.yaml", &format!("{more}{parts}"))]);
+    staging.shop.merge_dev_past_rules();
+    staging.ends("lock commit staging", 0);
+    let refused = staging.ends("deploy staging", 20);
+    tells(&refused, &["PriorityClass/high belongs to no namespace", "environments.staging.namespaces.cluster-scoped"]);
+    cluster.kubectl(&["delete", "namespace", &other, "--wait=false"]);
+    cluster.kubectl(&["delete", "customresourcedefinition", &format!("widgets.{group}")]);
 }

@@ -224,6 +224,16 @@ impl Connection {
         discovery.resource(kind).cloned().ok_or_else(unknown)
     }
 
+    /// The same, where a kind that is not served is among those that are going to be.
+    pub(crate) async fn resource_or(&self, kind: &Kind, defined: &[Resource]) -> Result<Resource, ClusterError> {
+        match self.resource(kind).await {
+            Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => {
+                defined.iter().find(|resource| resource.kind == *kind).cloned().ok_or(error)
+            }
+            answer => answer,
+        }
+    }
+
     /// Reads an object; `None` where it does not exist.
     pub async fn find(&self, key: &ObjectKey) -> Result<Option<Object>, ClusterError> {
         let address = self.resource(&key.kind).await?.address(key)?;

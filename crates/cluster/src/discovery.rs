@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::error::{ClusterError, ClusterErrorKind};
-use crate::object::{Kind, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey};
 
 /// What an API server serves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +78,29 @@ impl Discovery {
             .collect();
         texts.into_iter().collect()
     }
+}
+
+/// What custom resource definitions among objects add to what is served.
+pub fn defined_resources<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Vec<Resource> {
+    let definitions =
+        objects.into_iter().filter(|object| object.key().kind.is("apiextensions.k8s.io", "CustomResourceDefinition"));
+    let defined = definitions.flat_map(|definition| {
+        let name = |pointer: &str| definition.text(pointer).map(str::to_owned);
+        let parts = name("/spec/group").zip(name("/spec/names/kind")).zip(name("/spec/names/plural"));
+        let is_namespaced = definition.text("/spec/scope") != Some("Cluster");
+        let versions = definition.list("/spec/versions").iter().filter_map(|version| text(version, "name"));
+        let versions: Vec<String> = versions.map(str::to_owned).collect();
+        parts.into_iter().flat_map(move |((group, kind), plural)| {
+            let of_version = move |version: String| Resource {
+                kind: Kind { group: group.clone(), version, kind: kind.clone() },
+                plural: plural.clone(),
+                is_namespaced,
+                verbs: BTreeSet::new(),
+            };
+            versions.clone().into_iter().map(of_version)
+        })
+    });
+    defined.collect()
 }
 
 fn read(group: &str, version: &str, resource: &Value) -> Option<Resource> {

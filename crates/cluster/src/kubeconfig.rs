@@ -5,13 +5,12 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lock_model::Timestamp;
 use lock_model::escaping::escape_terminal;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
-use crate::certificate::{certificate_expiry, token_expiry};
+use crate::certificate::{Lifetime, certificate_lifetime, first_certificate, token_lifetime};
 use crate::error::{ClusterError, ClusterErrorKind};
 
 /// How large a kubeconfig may be, in bytes.
@@ -72,6 +71,7 @@ impl Kubeconfig {
         let parts = Parts::find(bytes, context)?;
         parts.refuse_programs()?;
         parts.refuse_unsendable()?;
+        parts.refuse_unusable()?;
         let server = parts.server()?;
         let refused: Vec<_> = parts.risks(&server).into_iter().filter(|risk| !allowed.contains(risk)).collect();
         if !refused.is_empty() {
@@ -128,14 +128,15 @@ impl Kubeconfig {
         values.chain(lines.filter(|line| !line.is_empty())).map(SecretString::from).collect()
     }
 
-    /// When the API server stops to accept its client certificate or its token; absent where neither says it.
-    pub fn expiry(&self) -> Option<Timestamp> {
+    /// When the API server accepts its client certificate or its token, as far as these say it.
+    pub fn lifetime(&self) -> Lifetime {
         let user = |key: &str| self.document.pointer("/users/0/user")?.get(key)?.as_str();
         // A token is what the API server looks at first.
-        match user("token").filter(|token| !token.is_empty()) {
-            Some(token) => token_expiry(token),
-            None => certificate_expiry(user("client-certificate-data")?),
-        }
+        let found = match user("token").filter(|token| !token.is_empty()) {
+            Some(token) => token_lifetime(token),
+            None => user("client-certificate-data").and_then(certificate_lifetime),
+        };
+        found.unwrap_or_default()
     }
 
     pub(crate) fn for_client(&self) -> Result<kube::config::Kubeconfig, ClusterError> {
@@ -226,6 +227,21 @@ impl Parts {
             return Err(self.wrong(reason.to_owned()));
         }
         Ok(())
+    }
+
+    /// What the API server would take for nobody, or TLS for no authority.
+    fn refuse_unusable(&self) -> Result<(), ClusterError> {
+        let data = self.cluster.get("certificate-authority-data").and_then(Value::as_str).unwrap_or_default();
+        if !data.trim().is_empty() && first_certificate(data).is_none() {
+            let reason = "its `certificate-authority-data` is no certificate: PEM, written in base64";
+            return Err(self.wrong(reason.to_owned()));
+        }
+        match ["username", "password"].into_iter().find(|key| is_set(&self.user, key)) {
+            Some(key) => Err(self.wrong(format!(
+                "its user logs in by name and password (`{key}`), which no API server takes: use the token of a service account"
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn risks(&self, server: &str) -> BTreeSet<Risk> {

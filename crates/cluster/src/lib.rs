@@ -37,8 +37,9 @@ mod transport;
 mod verdict;
 mod wait;
 
+pub use certificate::Lifetime;
 pub use connection::{ApplyMode, Connection, Deleted, FIELD_MANAGER, Propagation, Selection, ServerVersion};
-pub use discovery::{Discovery, Resource};
+pub use discovery::{Discovery, Resource, defined_resources};
 pub use error::{ClusterError, ClusterErrorKind, FieldConflict};
 pub use forward::{Forwarded, ServiceEndpoint};
 pub use kubeconfig::{Kubeconfig, Risk};

@@ -231,7 +231,12 @@ fn unpinned_images(node: &Node) -> Option<BTreeMap<ImageReference, AllowedImage>
 }
 
 fn namespaces(node: &Node) -> Option<NamespaceRule> {
-    Some(NamespaceRule { allow: parsed_list(node, "allow")?, rewrite: node.get("rewrite")?.boolean()? })
+    Some(NamespaceRule {
+        allow: parsed_list(node, "allow")?,
+        rewrite: node.get("rewrite")?.boolean()?,
+        cluster_scoped: parsed_list(node, "cluster-scoped")?,
+        privileged: parsed_list(node, "privileged")?,
+    })
 }
 
 fn wave(node: &Node) -> Option<Wave> {
@@ -339,10 +344,25 @@ fn service_override(node: &Node, mode: &Mode, problems: &mut Problems) -> Option
     let rule = node.get("namespaces");
     let allow = optional(rule.unwrap_or(node), "allow", parsed_items)?;
     let rewrite = optional(rule.unwrap_or(node), "rewrite", Node::boolean)?;
+    let cluster_scoped = optional(rule.unwrap_or(node), "cluster-scoped", parsed_items)?;
+    let privileged = optional(rule.unwrap_or(node), "privileged", parsed_items)?;
     let config = optional(node, "config", |list| sources(list, problems))?;
     let secret = optional(node, "secret", |list| sources(list, problems))?;
     let await_jobs = optional(node, "await-jobs", awaited_jobs)?;
     let matched = node.get("match")?;
     let (pattern, match_origin) = (pattern(matched)?, matched.origin.clone());
-    Some(Override { pattern, source, kustomization, values, allow, rewrite, config, secret, await_jobs, match_origin })
+    Some(Override {
+        pattern,
+        source,
+        kustomization,
+        values,
+        allow,
+        rewrite,
+        cluster_scoped,
+        privileged,
+        config,
+        secret,
+        await_jobs,
+        match_origin,
+    })
 }

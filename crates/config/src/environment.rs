@@ -9,7 +9,7 @@ use super::branches::Role;
 use super::chart_values::ChartValues;
 use super::kubeconfig::Kubeconfig;
 use super::probes::Probe;
-use super::readiness::{AwaitedJobs, GroupKind, ReadyCondition, Tolerance};
+use super::readiness::{AwaitedJobs, GroupKind, NamedObject, ReadyCondition, Tolerance};
 use super::settings::{PullSecret, SettingSource};
 use super::tree::Origin;
 use super::values::{Mode, Namespace, SourceValue};
@@ -274,6 +274,10 @@ pub struct NamespaceRule {
     pub allow: BTreeSet<Namespace>,
     /// Whether a foreign namespace is replaced by the environment's.
     pub rewrite: bool,
+    /// Objects without a namespace that may be deployed.
+    pub cluster_scoped: BTreeSet<NamedObject>,
+    /// Objects that may ask for privileges of the node, or give rights to others than accounts of the namespace.
+    pub privileged: BTreeSet<NamedObject>,
 }
 
 /// `health:`
@@ -463,8 +467,8 @@ pub struct ServiceSettings {
     pub files: SourceFiles,
     /// The folder of the kustomization that makes the manifests, below `source`.
     pub kustomization: Option<KustomizationFolder>,
-    /// Namespaces that its objects may name.
-    pub namespaces: NamespaceRule,
+    /// Namespaces that its objects may name, and objects that reach beyond them.
+    pub namespaces: Box<NamespaceRule>,
     /// What its chart is given; empty where the target reads no charts.
     pub values: ChartValues,
     /// Where its configuration comes from.
@@ -520,6 +524,8 @@ pub(super) struct Override {
     pub values: ChartValues,
     pub allow: Option<BTreeSet<Namespace>>,
     pub rewrite: Option<bool>,
+    pub cluster_scoped: Option<BTreeSet<NamedObject>>,
+    pub privileged: Option<BTreeSet<NamedObject>>,
     pub config: Option<Vec<SettingSource>>,
     pub secret: Option<Vec<SettingSource>>,
     pub await_jobs: Option<AwaitedJobs>,

@@ -116,6 +116,18 @@ const TARGET: Shape = Kinds(&[
 const NAMESPACES: Shape = Keys(&[
     defaults("allow", "[]", List(&Text(Format::Namespace)), "Other namespaces that objects may name."),
     defaults("rewrite", "false", Boolean, "Whether a foreign namespace is replaced by the environment's."),
+    defaults(
+        "cluster-scoped",
+        "[]",
+        List(&Text(Format::NamedObject)),
+        "Objects without a namespace that may be deployed.",
+    ),
+    defaults(
+        "privileged",
+        "[]",
+        List(&Text(Format::NamedObject)),
+        "Objects that may ask for privileges of the node, or give rights to others than accounts of the namespace.",
+    ),
 ]);
 
 /// The keys of a source.

@@ -89,7 +89,7 @@ pub use probes::{
     ServiceQuestion, Severity,
 };
 pub use problem::{ConfigErrors, Problem, nearest};
-pub use readiness::{AwaitedJobs, GroupKind, Label, ReadyCondition, Tolerance};
+pub use readiness::{AwaitedJobs, GroupKind, Label, NamedObject, ReadyCondition, Tolerance};
 pub use release_inputs::{InputCoverage, ReleaseInputs, is_manifest};
 pub use schema::config_schema;
 pub use service_rules::{AssignedKind, ImageAssignment, ServiceAssignment};

@@ -61,6 +61,24 @@ impl GroupKind {
 }
 
 identifier!(
+    /// One object of any kind: `CustomResourceDefinition/widgets.shop.example`.
+    NamedObject,
+    "object",
+    "`KIND/NAME`, such as `CustomResourceDefinition/widgets.shop.example`",
+    at most 317 characters,
+    pattern "^[A-Z][A-Za-z0-9]*/[A-Za-z0-9]([A-Za-z0-9.:_-]*[A-Za-z0-9])?$",
+    check |text| {
+        let Some((kind, name)) = text.split_once('/') else { return false };
+        let is_end = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        kind.starts_with(|first: char| first.is_ascii_uppercase())
+            && kind.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte))
+            && is_end(name.bytes().next())
+            && is_end(name.bytes().last())
+    }
+);
+
+identifier!(
     /// A label with its value: `app.kubernetes.io/component=migration`.
     Label,
     "label",

@@ -177,7 +177,7 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
         (Some(before), Some(after)) => (before, after),
     };
     let Deployed { source, kustomization, namespaces, values, config, secret, await_jobs } = before;
-    let NamespaceRule { allow, rewrite } = namespaces;
+    let NamespaceRule { allow, rewrite, cluster_scoped, privileged } = namespaces;
     let mut messages = Vec::new();
     if source != after.source {
         messages
@@ -205,6 +205,12 @@ fn compare_deployed(before: Option<Deployed>, after: Option<Deployed>) -> Vec<(R
     }
     if let Some(wider) = quoted(after.namespaces.allow.difference(&allow)) {
         messages.push((RelaxationKind::Namespaces, format!("objects may lie in namespace {wider}")));
+    }
+    if let Some(wider) = quoted(after.namespaces.cluster_scoped.difference(&cluster_scoped)) {
+        messages.push((RelaxationKind::Namespaces, format!("objects without a namespace may be deployed: {wider}")));
+    }
+    if let Some(wider) = quoted(after.namespaces.privileged.difference(&privileged)) {
+        messages.push((RelaxationKind::Namespaces, format!("privileges are allowed for {wider}")));
     }
     if after.namespaces.rewrite && !rewrite {
         let message = "foreign namespaces are rewritten, they were refused".to_owned();

@@ -367,7 +367,7 @@ impl Environment {
     fn settings(&self, target: &Target, name: &ServiceName, path: &TreePath) -> ServiceSettings {
         let source = source_folder(&self.source(target, name, path), path)
             .expect("`Config::release_inputs` has checked the folder of every deployed service");
-        let (namespaces, values) = (self.namespaces_of(name, path), self.chart_values(target, name, path));
+        let (namespaces, values) = (Box::new(self.namespaces_of(name, path)), self.chart_values(target, name, path));
         let SettingSources { config, secret } = self.setting_sources(name, path);
         let await_jobs = self.await_jobs_of(name, path).cloned();
         let (files, kustomization) = (self.source_files(target, name, path), self.kustomization(target, name, path));
@@ -446,12 +446,20 @@ impl Environment {
                 await_jobs: _,
                 allow,
                 rewrite,
+                cluster_scoped,
+                privileged,
                 match_origin: _,
             } = entry;
             if let Some(allow) = allow {
                 namespaces.allow.clone_from(allow);
             }
             namespaces.rewrite = rewrite.unwrap_or(namespaces.rewrite);
+            if let Some(cluster_scoped) = cluster_scoped {
+                namespaces.cluster_scoped.clone_from(cluster_scoped);
+            }
+            if let Some(privileged) = privileged {
+                namespaces.privileged.clone_from(privileged);
+            }
         }
         namespaces
     }

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use super::hosts::{is_host, is_host_port};
 use super::kubeconfig::MachineFile;
 use super::probes::{ProbePlace, service_url};
-use super::readiness::{GroupKind, Label};
+use super::readiness::{GroupKind, Label, NamedObject};
 use super::release_inputs::named_file;
 use super::submodules::{AcceptedRef, AllowedSource};
 use super::values::{
@@ -40,6 +40,8 @@ pub(super) enum Format {
     ValuesPath,
     /// `GROUP/KIND`
     GroupKind,
+    /// `KIND/NAME`
+    NamedObject,
     /// `KEY=VALUE`
     ObjectLabel,
     /// Key of a setting, which becomes an environment variable.
@@ -121,6 +123,7 @@ impl Format {
             Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
             Self::ValuesPath => parse::<ValuesPath>(text),
             Self::GroupKind => parse::<GroupKind>(text),
+            Self::NamedObject => parse::<NamedObject>(text),
             Self::ObjectLabel => parse::<Label>(text),
             Self::SettingKey if is_setting_key(text) => Ok(()),
             Self::SettingKey => refused(format!(
@@ -218,6 +221,7 @@ impl Format {
             }
             Self::ValuesPath => pattern_of::<ValuesPath>(),
             Self::GroupKind => pattern_of::<GroupKind>(),
+            Self::NamedObject => pattern_of::<NamedObject>(),
             Self::ObjectLabel => pattern_of::<Label>(),
             Self::SettingKey => r"^(?!\.\.|\.$)[A-Za-z_.-][A-Za-z0-9_.-]*$".to_owned(),
             Self::Path => pattern_of::<TreePath>().replacen('^', "^(?!locks(/|$))", 1),

@@ -51,6 +51,15 @@ impl Plan {
         }
     }
 
+    /// Kinds that the deployment itself defines, so that a cluster may not serve them yet.
+    pub fn defined_resources(&self) -> Vec<cluster::Resource> {
+        match &self.detail {
+            PlanDetail::Render(_) => Vec::new(),
+            PlanDetail::Helm(plan) => cluster::defined_resources(plan.batch.iter().map(|object| &object.wanted)),
+            PlanDetail::Apply(plan) => cluster::defined_resources(plan.batch.iter().map(|object| &object.wanted)),
+        }
+    }
+
     /// Everything that the deployment has to be permitted in a cluster.
     pub fn permissions(&self) -> Vec<Permission> {
         match &self.detail {

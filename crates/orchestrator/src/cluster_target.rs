@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::ready::{RequiredCondition, Rules, Tolerance};
-use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper, Risk};
+use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper, Lifetime, Risk};
 use config::{
     ClusterNamespace, Config, Environment, EnvironmentVariable, GroupKind, KubeconfigEncoding, KubeconfigSource,
     ReadyCondition,
@@ -17,7 +17,7 @@ use deployer::apply::ConflictRule;
 use deployer::{
     ApplyTarget, DeployError, DeployRequest, EnvironmentNamespace, HelmTarget, LeftLease, Superseding, TakenLease,
 };
-use lock_model::{EnvironmentName, ErrorClass, Timestamp};
+use lock_model::{EnvironmentName, ErrorClass};
 
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -73,13 +73,10 @@ impl ClusterPlace {
         self.open_with(context, &self.kubeconfig(context)?).await
     }
 
-    /// The same, with the end of the kubeconfig's credentials, where it says one.
-    pub(crate) async fn open_with_expiry(
-        &self,
-        context: &Workspace,
-    ) -> Result<(EnvironmentNamespace, Option<Timestamp>)> {
+    /// The same, with when the kubeconfig's credentials are accepted.
+    pub(crate) async fn open_with_lifetime(&self, context: &Workspace) -> Result<(EnvironmentNamespace, Lifetime)> {
         let kubeconfig = self.kubeconfig(context)?;
-        Ok((self.open_with(context, &kubeconfig).await?, kubeconfig.expiry()))
+        Ok((self.open_with(context, &kubeconfig).await?, kubeconfig.lifetime()))
     }
 
     async fn open_with(&self, context: &Workspace, kubeconfig: &cluster::Kubeconfig) -> Result<EnvironmentNamespace> {

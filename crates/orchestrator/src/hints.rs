@@ -262,10 +262,17 @@ pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> O
              of other services in `target.values`, as `{image:SERVICE.reference}`"
         }
         ProblemKind::ClusterScoped => {
-            "leave these objects out: who administers the cluster creates what belongs to no namespace, and no key allows it \
-             here"
+            return Some(format!(
+                "leave these objects out: who administers the cluster creates what belongs to no namespace; or name them in \
+                 `environments.{environment}.namespaces.cluster-scoped`, as `KIND/NAME`"
+            ));
         }
-        ProblemKind::Privileged => "leave this out of the manifest: no key allows it here",
+        ProblemKind::Privileged => {
+            return Some(format!(
+                "leave this out of the manifest, or name the object in `environments.{environment}.namespaces.privileged`, as \
+                 `KIND/NAME`"
+            ));
+        }
         ProblemKind::Duplicate => "keep the object in one place",
         ProblemKind::NothingToDeploy => {
             "correct `target.source` or the service's `images:`; a service that is never deployed here is no match of \
@@ -407,8 +414,8 @@ mod tests {
             (ProblemKind::Namespace, "environments.shop.namespaces.allow"),
             (ProblemKind::ChartNamespace, "environments.shop.namespaces.allow"),
             (ProblemKind::ChartImage, "`target.image-values`"),
-            (ProblemKind::ClusterScoped, "who administers the cluster"),
-            (ProblemKind::Privileged, "no key allows it"),
+            (ProblemKind::ClusterScoped, "environments.shop.namespaces.cluster-scoped"),
+            (ProblemKind::Privileged, "environments.shop.namespaces.privileged"),
             (ProblemKind::Duplicate, "in one place"),
             (ProblemKind::NothingToDeploy, "target.source"),
             (ProblemKind::Image, "REPOSITORY:TAG"),

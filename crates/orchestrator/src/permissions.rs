@@ -47,7 +47,8 @@ pub async fn permissions(context: &Context, name: &EnvironmentName) -> Result<Pe
     let permissions = [plan.permissions(), SuiteNeeds::of(&revision, &environment)?.permissions].concat();
     // A probe of a Service is a connection to a pod, through the API server.
     let forwards = environment.health.questions().any(|(_, probe)| probe.service().is_some());
-    let roles = opened.connection().roles(&namespace, &permissions, forwards).await.map_err(|error| {
+    let defined = plan.defined_resources();
+    let roles = opened.connection().roles(&namespace, &permissions, &defined, forwards).await.map_err(|error| {
         let kind = ErrorKind::of(error.class(), ErrorKind::Refused, ErrorKind::Refused);
         let hint = hints::of_cluster(&error);
         let error = Error::from_source(kind, "the kinds of the plan cannot be found in the cluster", error);

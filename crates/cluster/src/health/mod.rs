@@ -10,6 +10,7 @@ mod room;
 
 use lock_model::Timestamp;
 
+use crate::certificate::Lifetime;
 use crate::connection::Connection;
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::object::{Kind, ObjectKey};
@@ -130,8 +131,14 @@ impl Connection {
 }
 
 /// Whether credentials that end at a time, as a kubeconfig says, can be used for long enough.
-pub fn credentials_health(expiry: Option<Timestamp>, now: Timestamp) -> HealthAnswer {
-    let Some(expiry) = expiry else {
+pub fn credentials_health(lifetime: Lifetime, now: Timestamp) -> HealthAnswer {
+    let Lifetime { begin, end } = lifetime;
+    if let Some(begin) = begin.filter(|begin| begin.as_unix_seconds() > now.as_unix_seconds()) {
+        return HealthAnswer::unhealthy(format!(
+            "the credentials of the kubeconfig are accepted from {begin} on: make new ones, or correct the clock of who makes them"
+        ));
+    }
+    let Some(expiry) = end else {
         return HealthAnswer::Healthy("the kubeconfig names no end of its credentials".to_owned());
     };
     let left = expiry.as_unix_seconds() - now.as_unix_seconds();

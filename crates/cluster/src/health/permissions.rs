@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt as _, stream};
 
 use crate::connection::Connection;
+use crate::discovery::Resource;
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::health::HealthAnswer;
 use crate::health::roles::stable_names;
@@ -27,11 +28,11 @@ pub struct Permission {
 
 impl Connection {
     /// Whether the user of this connection has all of these permissions: a review for each verb and kind, and where that is
-    /// denied one for each object's name.
-    pub async fn permissions_health(&self, permissions: &[Permission]) -> HealthAnswer {
+    /// denied one for each object's name. Kinds that are not served yet are as `defined` says.
+    pub async fn permissions_health(&self, permissions: &[Permission], defined: &[Resource]) -> HealthAnswer {
         let answers: Vec<_> = stream::iter(permissions.iter().cloned())
             .map(|permission| async move {
-                let answer = self.lacks(&permission).await;
+                let answer = self.lacks(&permission, defined).await;
                 (permission, answer)
             })
             .buffered(AT_ONCE)
@@ -72,8 +73,8 @@ impl Connection {
     }
 
     /// The rule that would permit it, where the user does not have it.
-    async fn lacks(&self, permission: &Permission) -> Result<Option<Rule>, ClusterError> {
-        let resource = self.resource(&permission.kind).await?;
+    async fn lacks(&self, permission: &Permission, defined: &[Resource]) -> Result<Option<Rule>, ClusterError> {
+        let resource = self.resource_or(&permission.kind, defined).await?;
         let namespace = permission.namespace.clone().filter(|_| resource.is_namespaced);
         let access = |name: Option<&str>| Access {
             verb: permission.verb.to_owned(),

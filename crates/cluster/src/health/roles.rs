@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::Connection;
+use crate::discovery::Resource;
 use crate::error::ClusterError;
 use crate::health::Permission;
 
@@ -46,16 +47,17 @@ type Right = (String, String, String);
 
 impl Connection {
     /// The least roles that give these permissions in any deployment of the same kinds, and what health asks in a namespace; with
-    /// `forwards` also what connects to the pods of its Services.
+    /// `forwards` also what connects to the pods of its Services. Kinds that are not served yet are as `defined` says.
     pub async fn roles(
         &self,
         namespace: &str,
         permissions: &[Permission],
+        defined: &[Resource],
         forwards: bool,
     ) -> Result<Roles, ClusterError> {
         let mut rights: BTreeMap<Option<String>, BTreeMap<Right, BTreeSet<String>>> = BTreeMap::new();
         for permission in permissions {
-            let resource = self.resource(&permission.kind).await?;
+            let resource = self.resource_or(&permission.kind, defined).await?;
             let place = permission.namespace.clone().filter(|_| resource.is_namespaced);
             let right = (resource.kind.group.clone(), resource.plural.clone(), permission.verb.to_owned());
             let names = stable_names(permission);

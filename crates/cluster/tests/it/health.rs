@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use cluster::capacity::{Bounds, Demand, placement};
 use cluster::health::{HealthAnswer, Permission, credentials_health, judge_nodes, references_health};
 use cluster::lock_model::Timestamp;
-use cluster::{ApplyMode, Connection, Kind, Kubeconfig, Object, Patience};
+use cluster::{ApplyMode, Connection, Kind, Kubeconfig, Lifetime, Object, Patience};
 use serde_json::{Value, json};
 
 use crate::live::{connect, connection, deployment};
@@ -63,13 +63,18 @@ fn nodes_are_ready_schedulable_and_without_pressure() {
 #[test]
 fn credentials_live_a_week_longer() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
-    let end = Some(at("2026-03-10T00:00:00Z"));
+    let end = Lifetime { begin: Some(at("2026-03-01T00:00:00Z")), end: Some(at("2026-03-10T00:00:00Z")) };
     assert_eq!(wrong(&credentials_health(end, at("2026-03-01T00:00:00Z"))), "");
+    let early = wrong(&credentials_health(end, at("2026-02-28T23:59:59Z")));
+    assert!(
+        early.starts_with("the credentials of the kubeconfig are accepted from 2026-03-01T00:00:00Z on"),
+        "{early}"
+    );
     let soon = wrong(&credentials_health(end, at("2026-03-05T00:00:00Z")));
     assert_eq!(soon, "the credentials of the kubeconfig end at 2026-03-10T00:00:00Z: make a new one before");
     let over = wrong(&credentials_health(end, at("2026-03-10T00:00:00Z")));
     assert_eq!(over, "the credentials of the kubeconfig ended at 2026-03-10T00:00:00Z: make a new one");
-    assert_eq!(wrong(&credentials_health(None, at("2026-03-01T00:00:00Z"))), "");
+    assert_eq!(wrong(&credentials_health(Lifetime::default(), at("2026-03-01T00:00:00Z"))), "");
 }
 
 #[test]
@@ -280,7 +285,11 @@ async fn b33_every_missing_permission_is_named_with_the_rule_that_gives_it() {
         permission("apps/v1", "Deployment", "create", &["cart"]),
         permission("coordination.k8s.io/v1", "Lease", "get", &["orchestrator-staging"]),
     ];
-    assert_eq!(wrong(&user.permissions_health(&given).await), "", "a right on one object is enough for that object");
+    assert_eq!(
+        wrong(&user.permissions_health(&given, &[]).await),
+        "",
+        "a right on one object is enough for that object"
+    );
     let more = [
         permission("apps/v1", "Deployment", "patch", &["cart", "pay"]),
         permission("apps/v1", "Deployment", "delete", &[]),
@@ -291,7 +300,7 @@ async fn b33_every_missing_permission_is_named_with_the_rule_that_gives_it() {
         permission("shop.example/v1", "Basket", "get", &[]),
     ];
     let asked: Vec<_> = given.iter().chain(&more).cloned().collect();
-    let said = wrong(&user.permissions_health(&asked).await);
+    let said = wrong(&user.permissions_health(&asked, &[]).await);
     let expected = [
         "the user of the kubeconfig may not list nodes; rule of a ClusterRole: { apiGroups: [\"\"], resources: [nodes], verbs: \
          [list] }"
@@ -312,7 +321,20 @@ async fn b33_every_missing_permission_is_named_with_the_rule_that_gives_it() {
         "Basket (shop.example/v1): the API server does not serve this kind".to_owned(),
     ];
     assert_eq!(said, expected.join("; "));
-    assert!(wrong(&admin.permissions_health(&asked).await).starts_with("unknown: Basket"));
+    assert!(wrong(&admin.permissions_health(&asked, &[]).await).starts_with("unknown: Basket"));
+    // A kind that the same deployment defines.
+    let definition = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": { "name": "baskets.shop.example" },
+        "spec": { "group": "shop.example", "scope": "Namespaced", "versions": [{ "name": "v1" }],
+            "names": { "kind": "Basket", "plural": "baskets" } },
+    });
+    let defined = cluster::defined_resources(&[Object::new(definition).unwrap()]);
+    let basket = [permission("shop.example/v1", "Basket", "get", &[])];
+    assert_eq!(wrong(&admin.permissions_health(&basket, &defined).await), "");
+    let said = wrong(&user.permissions_health(&basket, &defined).await);
+    assert!(said.contains("may not get baskets") && said.contains("apiGroups: [\"shop.example\"]"), "{said}");
+    let roles = admin.roles(&shop, &basket, &defined, false).await.unwrap();
+    assert!(roles.namespaced[&shop].iter().any(|rule| rule.resources.contains("baskets")), "{roles:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

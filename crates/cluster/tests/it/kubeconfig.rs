@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use cluster::{ClusterErrorKind, Kubeconfig, Risk};
 use lock_model::ErrorClass;
 use secrecy::ExposeSecret as _;
@@ -64,6 +66,31 @@ fn t23_a_login_program_is_refused_whatever_is_allowed() {
     for user in ["exec: { command: /bin/touch, args: [/tmp/never] }", "auth-provider: { name: gcp }", "exec: {}"] {
         let error = Kubeconfig::parse(config(SERVER, user).as_bytes(), None, &everything).unwrap_err();
         assert!(error.to_string().contains("logs in by a program"), "{error}");
+    }
+}
+
+/// What was left out silently, so that the API server took the user for nobody.
+#[test]
+fn t23_a_password_and_an_authority_without_a_certificate_are_refused() {
+    let token = format!("token: {CANARY}");
+    let authority = |text: &str| format!("{SERVER}, certificate-authority-data: {}", STANDARD.encode(text));
+    let pem = include_str!("../fixtures/until-2031.pem");
+    let table = [
+        (SERVER.to_owned(), format!("username: a, password: {CANARY}"), "logs in by name and password"),
+        (SERVER.to_owned(), format!("password: {CANARY}"), "logs in by name and password"),
+        (authority("hello"), token.clone(), "`certificate-authority-data` is no certificate"),
+        (format!("{SERVER}, certificate-authority-data: hello"), token.clone(), "is no certificate"),
+        (authority(pem), token.clone(), ""),
+        (authority(&format!("# the shop's\n{pem}{pem}")), token, ""),
+    ];
+    for (cluster, user, told) in table {
+        match Kubeconfig::parse(config(&cluster, &user).as_bytes(), None, &BTreeSet::new()) {
+            Ok(_) => assert_eq!(told, "", "{cluster} {user}"),
+            Err(error) => {
+                assert!(!told.is_empty() && error.to_string().contains(told), "{error}");
+                assert!(!error.to_string().contains(CANARY), "{error}");
+            }
+        }
     }
 }
 

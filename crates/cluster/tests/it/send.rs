@@ -55,7 +55,7 @@ fn every_future(
     is_send(connection.namespace_health(""));
     is_send(connection.nodes_health(100));
     is_send(connection.clock_health(now));
-    is_send(connection.permissions_health(&[]));
+    is_send(connection.permissions_health(&[], &[]));
     is_send(connection.quota_health("", &[]));
     is_send(connection.capacity_health("", &[]));
     is_send(connection.delete(object.key(), "", Propagation::Background));

@@ -264,6 +264,32 @@ fn overrides_apply_in_order_base_before_environment() {
     assert_eq!((catalog.namespaces.allow.len(), catalog.namespaces.rewrite), (0, true), "the later one wins");
 }
 
+/// Objects that reach beyond the namespace are allowed one by one, and not by their kind.
+#[test]
+fn t17_w2_objects_beyond_the_namespace_are_named_by_kind_and_name() {
+    let with = |cluster_scoped: &str, privileged: &str| {
+        let lists = format!("allow: [], cluster-scoped: [{cluster_scoped}], privileged: [{privileged}]");
+        DEMO.replace(
+            "{ match: shop-catalog, namespaces: { allow: [] } }",
+            &format!("{{ match: shop-catalog, namespaces: {{ {lists} }} }}"),
+        )
+    };
+    let config = load(&with("\"ClusterRole/shop:reader\"", "DaemonSet/agent"));
+    let rule = settings(&config, "production", "shop-catalog", "services/shop-catalog").namespaces;
+    let shown = |list: &std::collections::BTreeSet<config::NamedObject>| {
+        list.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (shown(&rule.cluster_scoped), shown(&rule.privileged)),
+        (vec!["ClusterRole/shop:reader".to_owned()], vec!["DaemonSet/agent".to_owned()])
+    );
+    let other = settings(&config, "production", "basket", "services/shop-cart").namespaces;
+    assert!(other.cluster_scoped.is_empty() && other.privileged.is_empty());
+    for wrong in ["ClusterRole", "ClusterRole/", "clusterrole/x", "\"*/x\"", "a.example/Kind/x"] {
+        assert!(Config::parse("orchestrator.yaml", with(wrong, "DaemonSet/x").as_bytes()).is_err(), "{wrong}");
+    }
+}
+
 #[test]
 fn manifests_may_lie_in_the_superproject() {
     let config = load(LAYERS);

@@ -206,6 +206,18 @@ fn t44_manifests_from_elsewhere_and_more_or_fewer_services() {
         )]),
         ["production: `shop-catalog`: objects may lie in namespace `shared`"]
     );
+    // Objects that reach beyond the namespace, for one service and by name.
+    let catalog = "{ match: shop-catalog, namespaces: { allow: [] } }";
+    let named = |lists: &str| catalog.replace("allow: []", &format!("allow: [], {lists}"));
+    let lists = "cluster-scoped: [Namespace/jobs], privileged: [DaemonSet/agent]";
+    assert_eq!(
+        relaxed(&[(catalog, &named(lists))]),
+        [
+            "production: `shop-catalog`: objects without a namespace may be deployed: `Namespace/jobs`",
+            "production: `shop-catalog`: privileges are allowed for `DaemonSet/agent`",
+        ]
+    );
+    assert_eq!(compared(&edited(&[(catalog, &named(lists))]), DEMO, &SERVICES, &[]), [""; 0], "stricter");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(crate) async fn cluster_health(
 ) -> Result<Option<ClusterHealth>> {
     let Some(place) = place else { return Ok(None) };
     let checks = &environment.health.checks;
-    let (target, expiry) = place.open_with_expiry(context).await?;
+    let (target, lifetime) = place.open_with_lifetime(context).await?;
     // One question is asked again within its deadline.
     let now = Instant::now();
     let deadline = checks.deadline.min(before(context.deadline, now).saturating_duration_since(now));
@@ -65,7 +65,8 @@ pub(crate) async fn cluster_health(
         asking.ask(ClusterCheck::Nodes, connection.nodes_health(checks.ready_nodes)),
         asking.ask(ClusterCheck::Clock, connection.clock_health(|| context.now())),
     );
-    let certificate = asking.ask(ClusterCheck::Certificate, async { credentials_health(expiry, context.now()) }).await;
+    let certificate =
+        asking.ask(ClusterCheck::Certificate, async { credentials_health(lifetime, context.now()) }).await;
     let answers = api.as_ref().is_none_or(|api| api.state == CheckState::Healthy);
     let mut found: Vec<CheckResult> = [api, namespace_found, nodes, clock, certificate].into_iter().flatten().collect();
     let Some(deployable) = deployable.filter(|_| answers) else {
@@ -164,7 +165,7 @@ impl Asking<'_> {
             plan.permissions().into_iter().chain(self.suites.permissions.iter().cloned()).collect();
         let permissions: Vec<Permission> = permissions.into_iter().collect();
         let answer = async {
-            match self.connection.permissions_health(&permissions).await {
+            match self.connection.permissions_health(&permissions, &plan.defined_resources()).await {
                 HealthAnswer::Unhealthy(mut missing) => {
                     missing.push(self.role.clone());
                     HealthAnswer::Unhealthy(missing)

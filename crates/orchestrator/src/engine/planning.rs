@@ -403,13 +403,13 @@ fn within(prefix: &str, path: &TreePath) -> String {
     path.as_str().strip_prefix(prefix).unwrap_or(path.as_str()).to_owned()
 }
 
-/// The namespaces that objects may name. Cluster-scoped objects are never allowed.
+/// The namespaces that objects may name, and which objects reach beyond them.
 fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
     NamespaceRule {
         allow: rule.allow.iter().map(ToString::to_string).collect(),
         foreign: if rule.rewrite { ForeignNamespace::Rewrite } else { ForeignNamespace::Refuse },
-        cluster_scoped: BTreeSet::new(),
-        privileged: BTreeSet::new(),
+        cluster_scoped: rule.cluster_scoped.iter().map(ToString::to_string).collect(),
+        privileged: rule.privileged.iter().map(ToString::to_string).collect(),
     }
 }
 
