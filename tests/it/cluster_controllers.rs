@@ -153,3 +153,44 @@ fn w2_t17_what_belongs_to_no_namespace_is_deployed_where_a_key_names_it() {
     cluster.kubectl(&["delete", "namespace", &other, "--wait=false"]);
     cluster.kubectl(&["delete", "customresourcedefinition", &format!("widgets.{group}")]);
 }
+
+#[test]
+fn a_job_that_is_deleted_after_its_end_has_run_once_for_all() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: apply, source: "{path}/parts" }"#;
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], target) else { return };
+    let job = |name: &str, command: &str| {
+        format!(
+            "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{ name: {name} }}\nspec:\n  ttlSecondsAfterFinished: 0\n  \
+             backoffLimit: 0\n  template: {{ spec: {{ restartPolicy: Never, containers: [{{ name: migrate, image: \
+             \"IMAGE:latest\", command: [sh, -c, \"{command}\"] }}] }} }}\n"
+        )
+    };
+    let merge = |version: u32, jobs: &str| {
+        let app = Deployment::plain("shop-cart");
+        staging.commit_files(SERVICE, version, SERVES, &[("parts/app.yaml", &(app.yaml().to_owned() + jobs))]);
+        staging.shop.merge_dev();
+    };
+    let jobs = || staging.kubectl(&["get", "jobs", "--output=name"]);
+
+    // What fails is deleted as well, and has not run.
+    merge(2, &job("migrate-2", "exit 3"));
+    staging.ends("lock commit staging", 0);
+    let failed = staging.ends("deploy staging", 21);
+    tells(&failed, &["Job/migrate-2"]);
+    wait_until("the Job is gone", || jobs().is_empty());
+
+    merge(3, &job("migrate-3", "true"));
+    staging.ends("lock commit staging", 0);
+    staging.ends("deploy staging", 0);
+    wait_until("the Job is gone", || jobs().is_empty());
+    staging.ends("verify staging", 0);
+    staging.ends("drift staging", 0);
+    let again = staging.ends("plan staging", 0);
+    assert!(!again.text().contains("Job/"), "{}", again.text());
+    // With another image it is another Job.
+    merge(4, &job("migrate-3", "true"));
+    staging.ends("lock commit staging", 0);
+    let next = staging.ends("plan staging", 0);
+    assert!(next.text().contains("Job/migrate-3"), "{}", next.text());
+}

@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use memory::Memory;
 pub(crate) use pod::is_ready;
 
-use crate::object::{Object, ObjectKey};
+use crate::object::{Kind, Object, ObjectKey};
 use crate::verdict::{Cause, FailureClass, Permanence, Verdict};
 
 /// An object with everything that its verdict rests on.
@@ -111,6 +111,12 @@ impl Default for Tolerance {
     fn default() -> Self {
         Self { restarts: 2, settling: Duration::from_secs(20), room: Duration::from_secs(90), silence: None }
     }
+}
+
+/// Whether an object is a Job that Kubernetes deletes some time after its end.
+pub(crate) fn removes_itself(object: &Object) -> bool {
+    let Kind { group, kind, .. } = &object.key().kind;
+    group == "batch" && kind == "Job" && object.integer("/spec/ttlSecondsAfterFinished").is_some()
 }
 
 /// The verdict on an object that is not there.

@@ -53,6 +53,8 @@ struct Entry {
     verdict: Verdict,
     /// The watch of its kind.
     feed: usize,
+    /// Whether it is a Job that has completed and is deleted some time after that.
+    has_completed: bool,
 }
 
 impl Store {
@@ -61,6 +63,7 @@ impl Store {
             generation: awaited.generation,
             memory: Memory::default(),
             verdict: Verdict::waiting("has not been read yet"),
+            has_completed: false,
             feed: feeds.iter().find(|feed| feed.reports(&awaited.key)).map_or(0, |feed| feed.id),
         };
         Self {
@@ -123,6 +126,12 @@ impl Store {
     }
 
     pub(super) fn delete(&mut self, object: &Object) {
+        if ready::removes_itself(object)
+            && let Some(entry) = self.entries.get_mut(object.key())
+        {
+            // The last state comes with the deletion; there may have been no look at it before.
+            entry.has_completed |= object.true_condition("Complete").is_some();
+        }
         if let Some(uid) = object.uid() {
             self.remove(uid);
         }
@@ -205,9 +214,16 @@ impl Store {
     fn verdict(&self, key: &ObjectKey, entry: &mut Entry, rules: &Rules) -> Verdict {
         let Some(stored) = self.keys.get(key).and_then(|uid| self.objects.get(uid)) else {
             let is_known = self.listed.contains(&entry.feed);
-            return if is_known { ready::absent(key, rules, &mut entry.memory) } else { entry.verdict.clone() };
+            return match (is_known, entry.has_completed) {
+                (true, true) => {
+                    Verdict::ready("has completed, and was deleted after its end (`ttlSecondsAfterFinished`)")
+                }
+                (true, false) => ready::absent(key, rules, &mut entry.memory),
+                (false, _) => entry.verdict.clone(),
+            };
         };
         let object = &stored.object;
+        entry.has_completed = ready::removes_itself(object) && object.true_condition("Complete").is_some();
         let mut children = Vec::new();
         let mut warnings: Vec<&Warning> = Vec::new();
         let mut waiting: Vec<&str> = object.uid().into_iter().collect();

@@ -15,7 +15,7 @@ use super::ownership::{Move, applied_more, has_lost_fields, is_applied_by_us, ju
 use super::plan::{ObjectAction, PlannedObject};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{Autoscaled, at_once, content, is_immutable, live_objects, refused_by_rule};
+use crate::namespace::{Autoscaled, at_once, content, is_immutable, live_objects, refused_by_rule, removes_itself};
 use crate::problem::{ProblemKind, escaped};
 use crate::reserved::{HELM_NAMESPACE, HELM_RELEASE};
 use crate::rules::Violation;
@@ -28,6 +28,15 @@ pub(super) struct Wanted {
     pub(super) manifest: Object,
     /// Digest of the manifest; none of a Secret, whose content no digest may show.
     pub(super) digest: Option<Digest>,
+}
+
+impl Wanted {
+    /// Whether it is a Job that has completed and was deleted after its end: an inventory has the digest of a manifest only
+    /// once a deployment has waited for its object.
+    pub(super) fn has_run(&self, entry: Option<&Entry>) -> bool {
+        let is_same = entry.is_some_and(|entry| entry.manifest.is_some() && entry.manifest == self.digest);
+        is_same && self.manifest.value().as_object().is_some_and(removes_itself)
+    }
 }
 
 /// What is in the cluster.
@@ -123,6 +132,15 @@ async fn ask(
         return Ok(Err((ProblemKind::Ending, format!("{id} is being deleted"))));
     }
     let manifest = Object::new(sent.clone())?;
+    if live.is_none()
+        && wanted.has_run(entry.as_ref())
+        && let Some(entry) = entry
+    {
+        let mut planned = PlannedObject::new(wanted, ObjectAction::Keep, manifest);
+        planned.uid.clone_from(&entry.uid);
+        planned.has_run = true;
+        return Ok(Ok(planned));
+    }
     if let (Some(live), Some(entry), Some(digest), None) = (live, entry, &wanted.digest, moved) {
         let is_known = entry.manifest.as_ref() == Some(digest) && entry.uid.as_deref() == live.uid();
         let is_ours = is_applied_by_us(live) && !has_lost_fields(live, sent);

@@ -180,6 +180,8 @@ pub struct PlannedObject {
     pub(super) take_over: bool,
     /// What was written from a client's side is moved to us first.
     pub(super) moves: bool,
+    /// Whether it is a Job that has completed and is not there any more.
+    pub(super) has_run: bool,
     /// What people should know about it.
     pub(super) notes: Vec<String>,
     pub(super) live: Option<Object>,
@@ -211,7 +213,8 @@ impl PlannedObject {
     pub(super) fn new(wanted: &Wanted, action: ObjectAction, manifest: Object) -> Self {
         let (id, digest) = (wanted.id.clone(), wanted.digest.clone());
         let (uid, live, after) = (None, None, None);
-        Self { action, id, manifest, digest, uid, take_over: false, moves: false, notes: Vec::new(), live, after }
+        let (take_over, moves, has_run) = (false, false, false);
+        Self { action, id, manifest, digest, uid, take_over, moves, has_run, notes: Vec::new(), live, after }
     }
 
     /// With the object that is there now.
@@ -444,7 +447,7 @@ fn finished(
         .collect::<Vec<ServiceChanges>>();
     let kept = services.iter().flat_map(|service| {
         let batch_object = |object: &PlannedObject| object.batch_object(&service.service, service.wave);
-        service.objects.iter().map(batch_object).collect::<Vec<_>>()
+        service.objects.iter().filter(|object| !object.has_run).map(batch_object).collect::<Vec<_>>()
     });
     let batch = settings.batch().into_iter().chain(kept).chain(removals).collect();
     let namespace = request.namespace.clone();

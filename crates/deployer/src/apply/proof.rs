@@ -15,7 +15,7 @@ use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{
     Deployed, EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images,
-    foreign_fields, inspect, live_objects, running, unproven_endpoints,
+    foreign_fields, inspect, live_objects, removes_itself, running, unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail};
 use crate::request::{DeployRequest, RemovedServiceRule};
@@ -75,8 +75,13 @@ impl ApplyTarget {
             findings.push(Finding { service, path: None, kind: FindingKind::Left, message });
         }
         let mut wanted: BTreeMap<&str, BTreeSet<ObjectKey>> = BTreeMap::new();
+        // Jobs that are deleted after their end.
+        let mut ending: BTreeSet<ObjectKey> = BTreeSet::new();
         for pinned in &manifests.objects {
             let key = Object::new(Value::Object(pinned.object.clone()))?.key().clone();
+            if removes_itself(&pinned.object) {
+                ending.insert(key.clone());
+            }
             wanted.entry(pinned.service.as_str()).or_default().insert(key);
         }
         let mut leftovers: BTreeMap<&str, BTreeSet<ObjectKey>> = BTreeMap::new();
@@ -107,7 +112,12 @@ impl ApplyTarget {
             }
             let wanted = wanted.get(service.name.as_str()).into_iter().flatten();
             let left = leftovers.get(service.name.as_str()).into_iter().flatten();
-            for key in wanted.clone().filter(|key| !live.contains_key(*key)) {
+            let inventory = inventories.get(service.name.as_str());
+            let has_run = |key: &ObjectKey| {
+                let entry = inventory.and_then(|inventory| inventory.entry(key));
+                entry.is_some_and(|entry| entry.manifest.is_some()) && ending.contains(key)
+            };
+            for key in wanted.clone().filter(|key| !live.contains_key(*key) && !has_run(key)) {
                 find(FindingKind::Missing, format!("{key} is not in the cluster"));
             }
             let objects = wanted.chain(left).filter_map(|key| match content(live.get(key)?) {

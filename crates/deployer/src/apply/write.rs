@@ -339,7 +339,8 @@ fn entries(planned: &PlannedService, written: &Written) -> Vec<Entry> {
 fn expected<'a>(services: impl IntoIterator<Item = &'a PlannedService>, written: &Written) -> Vec<Expected> {
     let expected = |planned: &PlannedService| {
         let subject = subject_of(&planned.service);
-        let awaited = planned.objects.iter().map(|object| match written.get(object.manifest.key()) {
+        let there = planned.objects.iter().filter(|object| !object.has_run);
+        let awaited = there.map(|object| match written.get(object.manifest.key()) {
             Some(live) => Awaited::applied(live),
             None => Awaited::named(object.manifest.key().clone()),
         });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::{Discovery, Kind, Object, ObjectKey};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::removed::LeftRelease;
 use super::stored::{Status, releases, stored_releases};
@@ -13,7 +13,7 @@ use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{
     Deployed, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images, foreign_fields, inspect,
-    live_objects, running, unproven_endpoints,
+    live_objects, removes_itself, running, unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail};
 use crate::request::DeployRequest;
@@ -153,11 +153,6 @@ fn places<'a>(discovery: &Discovery, stored: &'a Rendering, namespace: &str) -> 
         (id, Place { key, may_be_gone: removes_itself(object) })
     });
     places.collect()
-}
-
-fn removes_itself(object: &Map<String, Value>) -> bool {
-    let lives_on = object.get("spec").and_then(|spec| spec.get("ttlSecondsAfterFinished")).is_none_or(Value::is_null);
-    object.get("kind").and_then(Value::as_str) == Some("Job") && !lives_on
 }
 
 /// What a revision has and the cluster has not.

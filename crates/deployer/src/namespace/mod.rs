@@ -41,7 +41,7 @@ pub use left_behind::{ClusterTargetKind, LeftBehind, refusal_of_left};
 pub(crate) use live::{
     Live, compare, content, is_immutable, missing_references, placed, refused_by_rule, unserved_kinds,
 };
-pub(crate) use objects::{labelled_objects, live_objects};
+pub(crate) use objects::{labelled_objects, live_objects, removes_itself};
 pub(crate) use rendering::{HOOK, Rendering};
 pub(crate) use running::{Deployed, running};
 pub use running::{EndingPod, RunningContainer};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::{ClusterError, ClusterErrorKind, Connection, Kind, Object, ObjectKey, Selection};
 use lock_model::ErrorClass;
+use serde_json::{Map, Value};
 
 use super::at_once::at_once;
 
@@ -85,4 +86,10 @@ async fn of_one_kind(
         }
     }
     Ok(found)
+}
+
+/// Whether a manifest is that of a Job that Kubernetes deletes some time after its end.
+pub(crate) fn removes_itself(object: &Map<String, Value>) -> bool {
+    let lives_on = object.get("spec").and_then(|spec| spec.get("ttlSecondsAfterFinished")).is_none_or(Value::is_null);
+    object.get("kind").and_then(Value::as_str) == Some("Job") && !lives_on
 }
