@@ -186,9 +186,14 @@ impl Engine<'_> {
         };
         self.promoted = listed.flatten();
         self.superseded = applied.is_err() && deployable.superseding.newer().is_some();
-        let loss = match &lease {
-            Some(lease) if matches!(lease.state(), LeaseState::Held) => lease.loss().await.unwrap_or(None),
-            Some(_) | None => None,
+        let loss = match lease.as_ref().map(|lease| (lease, lease.state())) {
+            Some((lease, LeaseState::Held)) => lease.loss().await.unwrap_or(None),
+            // A helm that was ended for it says only that it was interrupted.
+            Some((_, LeaseState::Lost(loss))) => {
+                let is_said = applied.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::Deploy);
+                (!is_said).then_some(loss)
+            }
+            Some((_, LeaseState::YieldTo(_))) | None => None,
         };
         self.give_back(lease).await;
         if let Some(loss) = loss {
