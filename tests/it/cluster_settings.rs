@@ -96,6 +96,7 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
     assert_eq!(staging.revisions(), 0);
 
     // Who fills a variable into a configuration does not say that everybody may read it.
+    staging.ends("lock commit staging", 0);
     let plan = staging.ends_in(&variables("A=1", "login-1"), "plan staging", 0);
     assert!(plan.text().contains("GREETING") && plan.text().contains("(secret "), "{}", plan.text());
     assert!(!plan.text().contains("hello cart of"), "{}", plan.text());
