@@ -64,7 +64,8 @@ fn b18_b27_objects_and_jobs_of_controllers_are_waited_for_as_configured() {
     let healthy = |status: &str| {
         let patch =
             format!(r#"{{"status":{{"conditions":[{{"type":"Healthy","status":"{status}","reason":"Full"}}]}}}}"#);
-        let patch = ["patch", "widget", "cart", "--subresource=status", "--type=merge", "--patch", &patch];
+        let patch =
+            ["patch", "widgets.shop.example", "cart", "--subresource=status", "--type=merge", "--patch", &patch];
         wait_until("the widget", || {
             cluster.try_kubectl(&[&patch[..], &["--namespace", &staging.namespace]].concat()).is_ok()
         });
@@ -161,7 +162,7 @@ fn a_job_that_is_deleted_after_its_end_has_run_once_for_all() {
     let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], target) else { return };
     let job = |name: &str, command: &str| {
         format!(
-            "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{ name: {name} }}\nspec:\n  ttlSecondsAfterFinished: 0\n  \
+            "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{ name: {name} }}\nspec:\n  ttlSecondsAfterFinished: 5\n  \
              backoffLimit: 0\n  template: {{ spec: {{ restartPolicy: Never, containers: [{{ name: migrate, image: \
              \"IMAGE:latest\", command: [sh, -c, \"{command}\"] }}] }} }}\n"
         )
