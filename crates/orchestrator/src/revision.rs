@@ -3,12 +3,12 @@
 
 use std::sync::OnceLock;
 
-use config::{Config, ConfigErrors, Environment, Forge};
+use config::{Config, ConfigErrors, Environment, Forge, ServiceAssignment};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
 use lock_model::{
     CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, RepositoryUrl, Source,
-    Timestamp, TreeId,
+    Timestamp, TreeId, TreePath,
 };
 
 use crate::context::{Context, git_error};
@@ -55,6 +55,13 @@ impl LockFile {
 }
 
 impl Revision {
+    /// The services of the tree, as the rules of the configuration name them; none where the rules do not fit the tree, which
+    /// making a lock refuses.
+    pub(crate) fn services(&self) -> Vec<ServiceAssignment> {
+        let paths: Vec<TreePath> = self.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
+        self.config.assign_services(&paths).unwrap_or_default()
+    }
+
     pub(crate) fn load(context: &Workspace, commit: &CommitId) -> Result<Self> {
         let facts = context
             .commit(commit.as_str())?

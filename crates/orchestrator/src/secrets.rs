@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use config::{Config, Deployment, Environment, SettingOrigin};
-use lock_model::TreePath;
 use process::Redactor;
 use secrecy::ExposeSecret;
 
@@ -106,8 +105,7 @@ fn mask_clusters(context: &Workspace, config: &Config, redactor: &mut Redactor) 
 /// The secrets of services that no program prints: what stands within variables, and what is composed of them. What cannot be
 /// read is a mistake that the deployment names.
 fn secrets_of_services(context: &Workspace, revision: &Revision) -> BTreeSet<String> {
-    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let services = revision.config.assign_services(&paths).unwrap_or_default();
+    let services = revision.services();
     let today = context.now().date();
     let mut found = BTreeSet::new();
     for environment in revision.config.environments.values() {

@@ -1,6 +1,7 @@
 //! The steps of a release in an environment. `run`, `deploy`, `promote`, `release` and `rollback` take the same steps and
 //! differ only in which of them they ask for.
 
+mod chosen_steps;
 mod cluster_health;
 mod cluster_services;
 mod container_suites;
@@ -10,6 +11,7 @@ mod former_places;
 mod gates;
 mod health;
 mod image_styles;
+mod interrupted;
 mod lock_commit;
 mod merged_locks;
 mod needs;
@@ -31,17 +33,19 @@ mod tree_program;
 use std::collections::BTreeSet;
 
 use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
-use ::promotion::interruption::{Interruption, Underway, interruption, lease_broken, older_lease};
+use ::promotion::interruption::{Underway, interruption, lease_broken, older_lease};
 use config::Environment;
 use deployer::Plan;
 use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
 pub(crate) use self::settings::{parse as parse_settings, printed_secrets};
+pub(crate) use chosen_steps::{Repeat, Wanted};
 pub(crate) use container_suites::SuiteNeeds;
 pub(crate) use deploy::{Compared, Deployable, Destination};
 pub(crate) use health::{About, FailingProbes, health};
 pub(crate) use image_styles::{FoundStyle, ImageStyle};
+pub(crate) use interrupted::interrupted;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request, refused_arrival,
 };
@@ -110,23 +114,6 @@ pub(crate) struct Engine<'a> {
     pub warnings: Vec<String>,
 }
 
-/// Which steps of the plan an entry asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    All,
-    /// Only these, in the plan's order.
-    Only(BTreeSet<Step>),
-}
-
-impl Wanted {
-    fn includes(&self, step: Step) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(steps) => steps.contains(&step),
-        }
-    }
-}
-
 /// The reason of a record, with the managers whose fields were taken over.
 pub(crate) fn taking(managers: &BTreeSet<String>, reason: &str) -> String {
     if managers.is_empty() {
@@ -134,28 +121,6 @@ pub(crate) fn taking(managers: &BTreeSet<String>, reason: &str) -> String {
     }
     let names: Vec<String> = managers.iter().map(|name| format!("`{name}`")).collect();
     format!("{reason} (takes over fields of {})", names.join(", "))
-}
-
-/// Whether a step that the ledger calls done is done again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// Only what is not done.
-    No,
-    Deploy,
-    /// The deployment, unless the cluster has everything of the saved plan.
-    AsSaved,
-    /// The deployment has other settings: what was found about it with the earlier ones is found out again.
-    WithSettings,
-}
-
-impl Repeat {
-    fn includes(self, step: Step) -> bool {
-        match self {
-            Self::No => false,
-            Self::Deploy | Self::AsSaved => step == Step::Deploy,
-            Self::WithSettings => matches!(step, Step::Deploy | Step::Suite | Step::Proof),
-        }
-    }
 }
 
 impl<'a> Engine<'a> {
@@ -594,41 +559,4 @@ fn has_proof(ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId
 fn is_proven(context: &Context, ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -> bool {
     let cycle = ledger.cycle(environment, release);
     has_proof(ledger, environment, release) && cycle.is_done_for(&Step::Proof.into(), &context.run.actor)
-}
-
-/// The error of a run that a record of another writer stops.
-pub(crate) fn interrupted(environment: &EnvironmentName, interruption: &Interruption) -> Error {
-    match interruption {
-        Interruption::Held(hold) => Error::new(
-            ErrorKind::Refused,
-            format!("`{environment}` was held meanwhile by {}: {}", hold.by, hold.reason),
-        )
-        .hint(format!("`orchestrator unhold {environment} --reason …` lifts it")),
-        Interruption::Rejected(rejection) => Error::new(
-            ErrorKind::Refused,
-            format!("the lock was rejected meanwhile by {}: {}", rejection.by, rejection.reason),
-        )
-        .hint("change what is wrong and make a new lock"),
-        Interruption::LeaseBroken { seq, run, reason } => Error::new(
-            ErrorKind::Temporary,
-            format!(
-                "the lease of `{environment}` was broken by {} (record {seq}, run {}): {reason}",
-                run.actor, run.id
-            ),
-        )
-        .hint("the run that broke it goes on; nothing more was changed by this one"),
-        Interruption::TakenOver { seq, run, .. } => Error::new(
-            ErrorKind::Temporary,
-            format!("another run of `{environment}` took over (record {seq}, run {} by {})", run.id, run.actor),
-        )
-        .hint("run the same command again: it goes on where that run stopped"),
-        Interruption::OlderLease { number, recorded } => Error::new(
-            ErrorKind::Temporary,
-            format!(
-                "the lease of `{environment}` in the cluster was lost: this run has number {number}, and the ledger has a \
-                 deployment with number {recorded}"
-            ),
-        )
-        .hint("run the same command again: it takes a lease with a larger number; nothing was deployed"),
-    }
 }

@@ -91,8 +91,7 @@ impl Needs {
         environment: &Environment,
     ) -> Result<()> {
         self.settings = setting_problems(context, revision, environment).await?;
-        let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-        let services = revision.config.assign_services(&paths).unwrap_or_default();
+        let services = revision.services();
         let commands = environment.setting_commands(&services);
         let wanted: BTreeSet<TreePath> = commands.iter().filter_map(|(_, command)| command.file().cloned()).collect();
         let files = revision.inputs.read_all(context, |path| wanted.contains(path))?;
@@ -127,9 +126,7 @@ impl Needs {
 
     /// Adds the variables that the settings of services are read from.
     pub(crate) fn read_settings(&mut self, revision: &Revision, environment: &Environment) {
-        let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-        // Rules that fit no service are refused with the lock.
-        let services = revision.config.assign_services(&paths).unwrap_or_default();
+        let services = revision.services();
         for (name, readers) in environment.setting_variables(&services) {
             self.variables.entry(name).or_default().extend(readers);
         }

@@ -36,16 +36,7 @@ impl Planning<'_> {
             Destination::Helm(_) | Destination::Apply(..) => {}
         }
         deployable.request.configuration = configuration;
-        let mut resolving = Resolving {
-            context,
-            revision: self.revision,
-            environment: self.environment,
-            workspace: Workspace::new(context, self.revision),
-            programs: Programs::Run,
-            problems: Vec::new(),
-            filled_in: BTreeMap::new(),
-            composed: BTreeSet::new(),
-        };
+        let mut resolving = Resolving::new(context, self.revision, self.environment, Programs::Run);
         let today = context.now().date();
         for service in &mut deployable.request.services {
             let Some(entry) = self.lock.services().get(&service.name) else { continue };
@@ -89,20 +80,9 @@ pub(crate) async fn printed_secrets(
     revision: &Revision,
     environment: &Environment,
 ) -> Result<BTreeSet<String>> {
-    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let services = revision.config.assign_services(&paths).unwrap_or_default();
+    let services = revision.services();
     let today = context.now().date();
-    let workspace = Workspace::new(context, revision);
-    let mut resolving = Resolving {
-        context,
-        revision,
-        environment,
-        workspace,
-        programs: Programs::Run,
-        problems: Vec::new(),
-        filled_in: BTreeMap::new(),
-        composed: BTreeSet::new(),
-    };
+    let mut resolving = Resolving::new(context, revision, environment, Programs::Run);
     let mut found = BTreeSet::new();
     for service in &services {
         let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
@@ -135,20 +115,9 @@ pub(super) async fn setting_problems(
         Some(Target::Helm(_) | Target::Apply(_)) => {}
         Some(Target::Render(_)) | None => return Ok(Vec::new()),
     }
-    let paths: Vec<TreePath> = revision.scan.submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let services = revision.config.assign_services(&paths).unwrap_or_default();
+    let services = revision.services();
     let today = context.now().date();
-    let workspace = Workspace::new(context, revision);
-    let mut resolving = Resolving {
-        context,
-        revision,
-        environment,
-        workspace,
-        programs: Programs::LeftOut,
-        problems: Vec::new(),
-        filled_in: BTreeMap::new(),
-        composed: BTreeSet::new(),
-    };
+    let mut resolving = Resolving::new(context, revision, environment, Programs::LeftOut);
     for service in &services {
         let Deployment::Deploy(settings) = environment.decide(&service.name, &service.path, today) else { continue };
         for (list, sources) in [("config", &settings.config), ("secret", &settings.secret)] {
@@ -183,7 +152,20 @@ struct Resolving<'a> {
 
 pub(crate) type Data = BTreeMap<String, String>;
 
-impl Resolving<'_> {
+impl<'a> Resolving<'a> {
+    fn new(context: &'a Context, revision: &'a Revision, environment: &'a Environment, programs: Programs) -> Self {
+        Self {
+            context,
+            revision,
+            environment,
+            workspace: Workspace::new(context, revision),
+            programs,
+            problems: Vec::new(),
+            filled_in: BTreeMap::new(),
+            composed: BTreeSet::new(),
+        }
+    }
+
     /// The settings of one list, merged in order; `None` where the list is empty.
     async fn list(
         &mut self,
