@@ -8,9 +8,9 @@ use serde_json::Value;
 /// When an API server accepts credentials, as far as they say it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
-    /// Not before this.
+    /// `notBefore`, UTC; absent where the credentials have no beginning.
     pub begin: Option<Timestamp>,
-    /// Not after this.
+    /// `notAfter`, UTC; absent where the credentials do not expire.
     pub end: Option<Timestamp>,
 }
 

@@ -229,7 +229,8 @@ impl Parts {
         Ok(())
     }
 
-    /// What the API server would take for nobody, or TLS for no authority.
+    /// Refuses `username` and `password`, which API servers ignore, so that requests would be anonymous, and an authority in
+    /// which there is no certificate.
     fn refuse_unusable(&self) -> Result<(), ClusterError> {
         let data = self.cluster.get("certificate-authority-data").and_then(Value::as_str).unwrap_or_default();
         if !data.trim().is_empty() && first_certificate(data).is_none() {

@@ -40,7 +40,7 @@ pub(super) enum Format {
     ValuesPath,
     /// `GROUP/KIND`
     GroupKind,
-    /// `KIND/NAME`
+    /// An object by its kind and name, such as `Namespace/monitoring`.
     NamedObject,
     /// `KEY=VALUE`
     ObjectLabel,

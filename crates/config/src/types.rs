@@ -84,8 +84,8 @@ lock_model::words! {
 pub struct RegistrySettings {
     /// Where requests go instead; locks keep the real name.
     pub mirror: Option<Mirror>,
-    /// `plain-http`: whether it is asked without TLS. Where it is absent, a registry of this machine is, unless `ca` or
-    /// `client-certificate` is given.
+    /// `plain-http`: whether requests go without TLS. Absent: without TLS to a registry on this machine that has neither `ca`
+    /// nor `client-certificate`, with TLS to all others.
     pub plain_http: Option<bool>,
     /// `ca`: authorities that are trusted for it, in PEM.
     pub ca: Option<SourceValue>,

@@ -61,7 +61,7 @@ fn reason_hint(reason: &UnresolvedReason, access: &RegistryAccess) -> String {
             revision_hint(&named).to_owned()
         }
         UnresolvedReason::Failed(error) => kind_hint(error.kind(), access),
-        _ => "`orchestrator images explain SERVICE` shows what was asked and answered".to_owned(),
+        _ => "`orchestrator images explain SERVICE` shows each request with its answer".to_owned(),
     }
 }
 
@@ -91,12 +91,12 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
             )
         }
         RegistryErrorKind::Realm { host, .. } => format!(
-            "whoever runs `{host}` must name a token service at a public https address; a registry of this machine is \
-             named by `registries.HOST.plain-http`"
+            "the administrator of `{host}` has to configure a token service at a public https address; for a registry on this \
+             machine, set `registries.HOST.plain-http`"
         ),
         RegistryErrorKind::TokenAnswer { host, .. } => {
             format!(
-                "no login helps against a token service that is broken: ask who runs `{host}`, or look at the proxy before it"
+                "no login helps against a token service that is broken: ask the administrator of `{host}`, or look at the proxy before it"
             )
         }
         RegistryErrorKind::UnknownHost { host, .. } if host.split(':').next() == Some(SOME_REGISTRY) => format!(
@@ -173,7 +173,7 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
         kind => match kind.class() {
             ErrorClass::Temporary => "temporary: run the same command again".to_owned(),
             ErrorClass::NotFound | ErrorClass::Denied | ErrorClass::Storage | ErrorClass::Invalid | ErrorClass::Bug => {
-                "`orchestrator images explain SERVICE` shows what was asked and answered".to_owned()
+                "`orchestrator images explain SERVICE` shows each request with its answer".to_owned()
             }
         },
     }

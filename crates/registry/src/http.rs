@@ -249,9 +249,9 @@ impl Answer {
 
 /// The statuses after which the same request can succeed.
 ///
-/// A failure of the server, or of a proxy before it, says nothing of an image, whatever its number: 520 to 529 are those of
-/// proxies. What is not implemented, a version of HTTP, and a network that asks for a login stay. A registry that fails only
-/// at HEAD answers a GET, which is what follows.
+/// A failure of the server, or of a proxy before it, says nothing of an image, whatever its number: 520 to 529 are sent by
+/// proxies. 501 (method not supported), 505 (HTTP version not supported) and 511 (the network asks for a login) are permanent.
+/// After a 500 to HEAD the client sends GET, which some registries answer.
 fn is_busy(status: StatusCode, method: &Method) -> bool {
     match status.as_u16() {
         408 | 429 => true,

@@ -215,8 +215,8 @@ fn take(store: &mut Store, update: Update, events: &(dyn Fn(WaitEvent<'_>) + Syn
     Ok(false)
 }
 
-/// One watch for each kind and namespace: of what is awaited, of what it owns, and of warnings. `pulls` adds the events of image
-/// pulls.
+/// One watch for each kind and namespace: of what is awaited, of what it owns, and of warnings. With `pulls`, events of image
+/// pulls are watched as well.
 fn feeds(awaited: &[Awaited], pulls: bool) -> Vec<Feed> {
     let mut required = BTreeSet::new();
     let mut others = BTreeSet::new();

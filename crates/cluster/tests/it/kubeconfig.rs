@@ -69,7 +69,7 @@ fn t23_a_login_program_is_refused_whatever_is_allowed() {
     }
 }
 
-/// What was left out silently, so that the API server took the user for nobody.
+/// Such a password was ignored, so that requests were anonymous.
 #[test]
 fn t23_a_password_and_an_authority_without_a_certificate_are_refused() {
     let token = format!("token: {CANARY}");

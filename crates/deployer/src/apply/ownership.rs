@@ -180,8 +180,8 @@ fn own_leaves(fields: &Value, steps: &mut Vec<String>, paths: &mut BTreeSet<Stri
     }
 }
 
-/// Which conflicts the rules take over, and which refuse the plan. What is moved is no conflict, and a field that we own with
-/// another has the value that we gave it: nobody's edit goes with it.
+/// Which conflicts the rules take over, and which refuse the plan. What is moved is no conflict. A field that orchestrator
+/// owns together with another manager has orchestrator's value, so that taking it over undoes no edit.
 pub(super) fn judge_conflicts(
     conflicts: &[FieldConflict],
     rule: &ConflictRule,

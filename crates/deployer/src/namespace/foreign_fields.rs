@@ -16,7 +16,7 @@ const NAMED: usize = 5;
 /// Who writes as part of a deployment, or of Kubernetes itself: names that begin so.
 const OWN: &[&str] = &["helm", "Helm", "orchestrator", "kube-", "kubelet", "cloud-controller-manager"];
 
-/// The managers of deployments.
+/// The field managers that write a release's own values: their fields are not foreign.
 const DEPLOYS: &[&str] = &["orchestrator", "helm"];
 
 /// What `kubectl rollout restart` writes: the same release, in new pods.
