@@ -47,6 +47,7 @@ pub struct Invocation {
     stdin: Option<Vec<u8>>,
     limits: Limits,
     redactor: Redactor,
+    is_output_hidden: bool,
     priority: Priority,
 }
 
@@ -68,6 +69,7 @@ impl Invocation {
                 interrupt: Interrupt::new(),
             },
             redactor: Redactor::new(),
+            is_output_hidden: false,
             priority: Priority::Usual,
         }
     }
@@ -142,6 +144,12 @@ impl Invocation {
         self
     }
 
+    /// Errors show nothing of the output and no arguments: for programs that print secrets, or are given some.
+    pub fn hide_output(mut self) -> Self {
+        self.is_output_hidden = true;
+        self
+    }
+
     /// Ends the program's process group when the interrupt is requested.
     pub fn interrupt(mut self, interrupt: &Interrupt) -> Self {
         self.limits.interrupt = interrupt.clone();
@@ -175,7 +183,7 @@ impl Invocation {
 
     /// Runs the program to its end. An exit status other than zero is a value, not an error: see [`Output`].
     pub fn run(self) -> Result<Output, ProcessError> {
-        let command = self.command_line();
+        let command = if self.is_output_hidden { self.program.name().to_owned() } else { self.command_line() };
         let began = Instant::now();
         let child = self.start()?;
         let launcher = self.launcher();
@@ -199,6 +207,7 @@ impl Invocation {
             dropped: ended.stdout.dropped + ended.stderr.dropped,
             command,
             redactor: self.redactor,
+            is_hidden: self.is_output_hidden,
         };
         if let Some(reason) = is_launched.then(|| output.reason_of_no_start()).flatten() {
             let program = self.program.path().to_string_lossy();
@@ -298,6 +307,7 @@ pub struct Output {
     pub dropped: u64,
     command: String,
     redactor: Redactor,
+    is_hidden: bool,
 }
 
 impl Output {
@@ -365,7 +375,7 @@ impl Output {
     }
 
     fn error(self, kind: ProcessErrorKind) -> ProcessError {
-        let stderr = self.last_lines(ERROR_LINES);
+        let stderr = if self.is_hidden { Vec::new() } else { self.last_lines(ERROR_LINES) };
         ProcessError { stderr, ..ProcessError::new(kind, self.command) }
     }
 }

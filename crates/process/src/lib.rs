@@ -44,4 +44,4 @@ pub use launcher::{LaunchError, Launcher, guard, launch};
 pub use lock_model;
 pub use program::Program;
 pub use redactor::Redactor;
-pub use supervise::{Held, Interrupt};
+pub use supervise::{EndOnDrop, Held, Interrupt};

@@ -36,6 +36,11 @@ impl Program {
         Self { name, path }
     }
 
+    /// Whether it is a file that can be started.
+    pub fn is_executable(&self) -> bool {
+        is_executable(&self.path)
+    }
+
     /// The name that commands show.
     pub fn name(&self) -> &str {
         &self.name

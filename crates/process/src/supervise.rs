@@ -27,6 +27,17 @@ pub struct Interrupt {
     at_once: Arc<AtomicBool>,
     held: Arc<AtomicUsize>,
     is_patient: bool,
+    parent: Option<Arc<Self>>,
+}
+
+/// Requests an interrupt when it is dropped: for the programs of work whose caller may stop waiting.
+#[derive(Debug)]
+pub struct EndOnDrop(pub Interrupt);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.request();
+    }
 }
 
 /// Work that ends in order, within seconds, once the interrupt is requested; it has ended when this is dropped.
@@ -57,12 +68,19 @@ impl Interrupt {
     }
 
     fn is_at_once(&self) -> bool {
-        self.at_once.load(Ordering::SeqCst)
+        self.at_once.load(Ordering::SeqCst) || self.parent.as_ref().is_some_and(|parent| parent.is_at_once())
     }
 
-    /// Whether any clone was [requested](Self::request).
+    /// A request of its own, which is also made when this one is: for programs that end earlier than others.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { held: Arc::clone(&self.held), parent: Some(Arc::new(self.clone())), ..Self::default() }
+    }
+
+    /// Whether any clone, or what this is a [child](Self::child) of, was [requested](Self::request).
     pub fn is_requested(&self) -> bool {
-        self.requested.load(Ordering::SeqCst) && !(self.is_patient && self.is_held())
+        let is_own = self.requested.load(Ordering::SeqCst) && !(self.is_patient && self.is_held());
+        is_own || self.parent.as_ref().is_some_and(|parent| parent.is_requested())
     }
 
     /// The same request for programs that work needs which has to end in order: it ends them once no such work is left.

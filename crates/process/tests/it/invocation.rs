@@ -1,7 +1,9 @@
 use std::time::{Duration, Instant};
 
 use process::lock_model::ErrorClass;
-use process::{EnvVars, Interrupt, Invocation, Launcher, Priority, ProcessErrorKind, Program, Redactor};
+use process::{
+    EndOnDrop, EnvVars, Interrupt, Invocation, Launcher, Output, Priority, ProcessErrorKind, Program, Redactor,
+};
 
 use tempfile::TempDir;
 
@@ -197,6 +199,27 @@ fn t25_secrets_and_escapes_are_not_shown() {
     assert!(text.ends_with("\n  token *** \\u{1b}[31mred"), "{text}");
     let debug = format!("{:?}", shell("").env("TOKEN", "hunter2hunter2"));
     assert!(!debug.contains("hunter2") && debug.contains("TOKEN"), "{debug}");
+}
+
+#[test]
+fn t25_a_program_that_prints_secrets_or_is_given_some_is_shown_by_its_name() {
+    for script in ["echo canary; sleep 60", "echo canary; while :; do echo canary; done", "echo canary >&2; exit 3"] {
+        let hidden = shell(script).arg("--secret=canary").hide_output().deadline(Duration::from_secs(1));
+        let error = hidden.output_limit(1000).run().and_then(Output::checked).unwrap_err();
+        assert!(error.to_string().starts_with("`sh` ") && !error.to_string().contains("canary"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_longer_waited_for_ends_with_its_caller_or_with_everything() {
+    let all = Interrupt::new();
+    let (one, other) = (all.child(), all.child());
+    let _ordered = one.hold();
+    assert!(all.is_held(), "the caller waits for what a part has to end in order");
+    drop(EndOnDrop(one.clone()));
+    assert!(one.is_requested() && !other.is_requested() && !all.is_requested());
+    all.request();
+    assert!(other.is_requested());
 }
 
 #[test]
