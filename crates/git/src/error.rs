@@ -126,6 +126,11 @@ impl GitError {
         self.kind == GitErrorKind::Remote && self.source_text().contains("not our ref")
     }
 
+    /// What a remote's failure is about, where git's words say more than the [class](Self::class).
+    pub fn remote_fault(&self) -> Option<RemoteFault> {
+        if self.kind == GitErrorKind::Remote { RemoteFault::of(&self.source_text()) } else { None }
+    }
+
     /// The id of an object that the remote lists and does not send: a tag of a tree or file, where only commits were
     /// asked for.
     pub fn unsent_object(&self) -> Option<String> {
@@ -141,6 +146,52 @@ impl GitError {
 
     fn source_text(&self) -> String {
         self.process_error().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
+/// What keeps a remote from answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RemoteFault {
+    /// Its certificate is signed by an authority that git does not trust.
+    Untrusted,
+    /// Its certificate is not valid now, or not for this host.
+    Certificate,
+    /// The file with authorities that git is given is not there, or is none.
+    AuthorityFile,
+    /// It has no such repository, or does not show it to this user.
+    UnknownRepository,
+    /// Its name has no address.
+    UnknownHost,
+}
+
+impl RemoteFault {
+    /// Reads the words of git, of curl with its TLS libraries, and of ssh.
+    pub(crate) fn of(stderr: &str) -> Option<Self> {
+        let has = |words: &[&str]| words.iter().any(|words| stderr.contains(words));
+        if has(&["error setting certificate", "error reading ca cert file", "Problem with the SSL CA cert"]) {
+            Some(Self::AuthorityFile)
+        } else if has(&[
+            "certificate has expired",
+            "certificate is not yet valid",
+            "no alternative certificate subject",
+        ]) || has(&[
+            "does not match target host name",
+            "certificate expired",
+            "SSL: certificate subject name",
+        ]) {
+            Some(Self::Certificate)
+        } else if has(&["SSL certificate problem", "certificate verification failed", "SEC_E_UNTRUSTED_ROOT"]) {
+            Some(Self::Untrusted)
+        } else if has(&["epository not found", "epository '", "ERROR: The project you were looking for"])
+            && has(&["not found", "could not be found"])
+        {
+            Some(Self::UnknownRepository)
+        } else if has(&["Could not resolve host"]) {
+            Some(Self::UnknownHost)
+        } else {
+            None
+        }
     }
 }
 
@@ -212,5 +263,39 @@ impl Error for GitError {
         let source = self.source.as_deref()?;
         // The text of this error is that of the program's error already.
         if self.kind == GitErrorKind::Process { source.source() } else { Some(source) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_remotes_failure_is_about_is_read_from_the_words_of_curl_and_ssh() {
+        for (words, fault) in [
+            ("SSL certificate problem: unable to get local issuer certificate", Some(RemoteFault::Untrusted)),
+            ("server certificate verification failed. CAfile: none CRLfile: none", Some(RemoteFault::Untrusted)),
+            ("SSL certificate problem: certificate has expired", Some(RemoteFault::Certificate)),
+            ("SSL: certificate subject name (a) does not match target host name 'b'", Some(RemoteFault::Certificate)),
+            (
+                "SSL: no alternative certificate subject name matches target host name 'b'",
+                Some(RemoteFault::Certificate),
+            ),
+            ("error setting certificate verify locations:  CAfile: /x CApath: none", Some(RemoteFault::AuthorityFile)),
+            ("Problem with the SSL CA cert (path? access rights?)", Some(RemoteFault::AuthorityFile)),
+            (
+                "remote: Repository not found.\nfatal: repository 'https://h/a' not found",
+                Some(RemoteFault::UnknownRepository),
+            ),
+            ("fatal: repository 'https://h/a/' not found", Some(RemoteFault::UnknownRepository)),
+            ("ERROR: Repository not found.", Some(RemoteFault::UnknownRepository)),
+            ("ERROR: The project you were looking for could not be found", Some(RemoteFault::UnknownRepository)),
+            ("Could not resolve host: h.example", Some(RemoteFault::UnknownHost)),
+            ("ssh: Could not resolve hostname h: Name or service not known", Some(RemoteFault::UnknownHost)),
+            ("fatal: couldn't find remote ref main", None),
+            ("Connection refused", None),
+        ] {
+            assert_eq!(RemoteFault::of(words), fault, "{words}");
+        }
     }
 }

@@ -52,7 +52,7 @@ mod trees;
 mod write;
 
 pub use commits::CommitFacts;
-pub use error::{GitError, GitErrorKind};
+pub use error::{GitError, GitErrorKind, RemoteFault};
 pub use lock_model;
 pub use merge::MergeTree;
 pub use options::{GitOptions, InitOptions, LocalProtocol, MINIMUM_VERSION, ObjectFormat, PlainHttp};

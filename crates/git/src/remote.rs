@@ -4,7 +4,7 @@ use lock_model::ErrorClass;
 use lock_model::escaping::{credentials_of, mask_address};
 use process::{Invocation, Output, Redactor};
 
-use crate::error::names_storage;
+use crate::error::{RemoteFault, names_storage};
 use crate::options::{configuration, own_settings};
 use crate::output::{self, failed, unexpected};
 use crate::refs::is_absent;
@@ -294,10 +294,14 @@ fn remote_failed(output: Output, remote: &str, action: &'static str) -> GitError
     };
     let local: Vec<String> =
         stderr.lines().filter(|line| !line.contains("Permission denied")).map(str::to_owned).collect();
+    let fault = RemoteFault::of(&stderr);
     let class = if names_storage(&local) {
         ErrorClass::Storage
-    } else if has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
-        || has(&["epository not found", "does not exist"])
+    } else if let Some(RemoteFault::Untrusted | RemoteFault::Certificate | RemoteFault::AuthorityFile) = fault {
+        ErrorClass::Denied
+    } else if fault == Some(RemoteFault::UnknownRepository)
+        || has(&["not our ref", "couldn't find remote ref", "does not appear to be a git repository"])
+        || has(&["does not exist"])
     {
         ErrorClass::NotFound
     } else if has(&["Authentication failed", "Permission denied", "could not read Username", "access denied"])

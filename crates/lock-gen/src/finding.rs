@@ -12,6 +12,8 @@ pub struct Finding {
     pub message: String,
     /// What fixes it.
     pub hint: String,
+    /// The line of the root's `.gitmodules` that is at fault, counted from 1; absent where the fault is elsewhere.
+    pub line: Option<usize>,
 }
 
 lock_model::words! {
@@ -64,13 +66,25 @@ impl Finding {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { subject: shown(subject.as_ref()), kind, message: message.into(), hint: hint.into() }
+        Self { subject: shown(subject.as_ref()), kind, message: message.into(), hint: hint.into(), line: None }
+    }
+
+    pub(crate) fn at(self, line: usize) -> Self {
+        Self { line: Some(line), ..self }
+    }
+
+    /// What is wrong and in which line, to be read after the subject.
+    pub fn sentence(&self) -> String {
+        match self.line {
+            Some(line) => format!("{} ({}:{line})", self.message, lock_model::GITMODULES_FILE),
+            None => self.message.clone(),
+        }
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` {}", self.subject, self.message)
+        write!(f, "`{}` {}", self.subject, self.sentence())
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gix::bstr::{BString, ByteSlice as _};
+use gix::bstr::BString;
 use gix::hash::ObjectId;
 use lock_model::{CommitId, RepositoryUrl, TreePath};
 
 use crate::ReadError;
-use crate::finding::{Finding, FindingKind, shown};
+use crate::finding::{Finding, FindingKind};
 use crate::gitmodules::Gitmodules;
 use crate::objects::{EntryKind, Reader, commit_id};
 use crate::url::{lock_url, names_user};
@@ -69,12 +69,14 @@ pub(crate) fn scan(reader: &Reader, root: ObjectId, repository: &RepositoryUrl) 
             ..Gitmodules::default()
         },
     };
+    // A file that is there and cannot be used says so itself.
+    let is_missing = found.gitmodules.is_none();
     let mut scan = Scan {
         submodules: Vec::new(),
         warnings: std::mem::take(&mut modules.warnings),
         problems: [found.problems, std::mem::take(&mut modules.problems)].concat(),
     };
-    scan.join(&found.gitlinks, &modules, repository);
+    scan.join(&found.gitlinks, &modules, is_missing, repository);
     scan.submodules.sort_by(|a, b| a.path.cmp(&b.path));
     for findings in [&mut scan.warnings, &mut scan.problems] {
         findings.sort();
@@ -127,13 +129,30 @@ fn walk(reader: &Reader, root: ObjectId) -> Result<Found, ReadError> {
     Ok(found)
 }
 
+/// What is wrong with a gitlink that has no section, and what to do; first where there is no file at all.
+const NO_GITMODULES: (&str, &str) = (
+    "is a submodule, and the tree has no `.gitmodules`",
+    "`git log -1 -- .gitmodules` names the commit that took it away, `git checkout COMMIT^ -- .gitmodules` brings it back; \
+     `git submodule add --force URL PATH` begins a new one",
+);
+const UNDECLARED: (&str, &str) = (
+    "is a submodule without a section in `.gitmodules`",
+    "`git submodule add --force URL PATH` adds the section, `git rm --cached PATH` takes the gitlink away",
+);
+
 impl Scan {
     /// Whether a problem is about this path, so that a submodule there may be missing in the scan.
     pub(crate) fn has_problem_at(&self, path: &TreePath) -> bool {
         self.problems.iter().any(|problem| problem.subject == path.as_str())
     }
 
-    fn join(&mut self, gitlinks: &BTreeMap<BString, ObjectId>, modules: &Gitmodules, repository: &RepositoryUrl) {
+    fn join(
+        &mut self,
+        gitlinks: &BTreeMap<BString, ObjectId>,
+        modules: &Gitmodules,
+        is_missing: bool,
+        repository: &RepositoryUrl,
+    ) {
         let mut undeclared: BTreeMap<&BString, &ObjectId> = gitlinks.iter().collect();
         for claimed in &modules.claimed {
             undeclared.remove(&BString::from(claimed.as_str()));
@@ -142,12 +161,11 @@ impl Scan {
             let path = BString::from(declared.path.as_str());
             undeclared.remove(&path);
             let Some(id) = gitlinks.get(&path) else {
-                self.warnings.push(Finding::new(
-                    FindingKind::Stale,
-                    &path,
-                    format!("is in `.gitmodules` (submodule `{}`) but not a submodule of the tree", declared.name),
-                    "delete the section if the submodule is gone; git ignores it",
-                ));
+                let name = &declared.name;
+                let message = format!("is in `.gitmodules` (submodule `{name}`) but not a submodule of the tree");
+                let hint =
+                    "delete the section where the submodule is gone; `git add PATH` commits one that was cloned there";
+                self.warnings.push(Finding::new(FindingKind::Stale, &path, message, hint).at(declared.line));
                 continue;
             };
             if id.is_null() {
@@ -160,35 +178,28 @@ impl Scan {
                 continue;
             }
             let Some(url) = &declared.url else {
-                self.problems.push(Finding::new(
-                    FindingKind::Incomplete,
-                    &path,
-                    format!("has no `url` in `.gitmodules` (submodule `{}`)", declared.name),
-                    "add `url = …`",
-                ));
+                let message = format!("has no `url` in `.gitmodules` (submodule `{}`)", declared.name);
+                let hint = "add `url = ADDRESS` to its section: where the repository is fetched from";
+                self.problems.push(Finding::new(FindingKind::Incomplete, &path, message, hint).at(declared.line));
                 continue;
             };
             match lock_url(url, repository) {
                 Err(error) => {
-                    let hint = error.hint();
-                    self.problems.push(Finding::new(FindingKind::UnsafeUrl, &path, error.to_string(), hint));
+                    let finding = Finding::new(FindingKind::UnsafeUrl, &path, error.to_string(), error.hint());
+                    self.problems.push(finding.at(declared.url_line));
                 }
                 Ok(resolved) => {
                     if resolved.as_str().starts_with("http://") {
-                        self.warnings.push(Finding::new(
-                            FindingKind::PlainHttp,
-                            &path,
-                            format!("has the URL `{resolved}`, from which nothing is fetched: it is without TLS"),
-                            "use `https://`",
-                        ));
+                        let message =
+                            format!("has the URL `{resolved}`, from which nothing is fetched: it is without TLS");
+                        let finding = Finding::new(FindingKind::PlainHttp, &path, message, "use `https://`");
+                        self.warnings.push(finding.at(declared.url_line));
                     }
                     if names_user(url) {
-                        self.warnings.push(Finding::new(
-                            FindingKind::User,
-                            &path,
-                            "has a URL with a user in it, which the lock leaves out: it may be a token",
-                            "take the user out of the URL in `.gitmodules`; git's credential helpers supply it",
-                        ));
+                        let message = "has a URL with a user in it, which the lock leaves out: it may be a token";
+                        let hint = "take the user out of the URL in `.gitmodules`; git's credential helpers supply it";
+                        let finding = Finding::new(FindingKind::User, &path, message, hint);
+                        self.warnings.push(finding.at(declared.url_line));
                     }
                     self.submodules.push(Submodule {
                         name: declared.name.clone(),
@@ -212,13 +223,8 @@ impl Scan {
                     "use a relative UTF-8 path without `..`, control characters, backslashes or a leading `-`",
                 ));
             } else if !unreadable {
-                let path = shown(path.as_bytes());
-                self.problems.push(Finding::new(
-                    FindingKind::Undeclared,
-                    &path,
-                    "is a submodule without a section in `.gitmodules`",
-                    format!("add the section with `git submodule add URL {path}`, or remove the gitlink with `git rm --cached {path}`"),
-                ));
+                let (message, hint) = if is_missing { NO_GITMODULES } else { UNDECLARED };
+                self.problems.push(Finding::new(FindingKind::Undeclared, path, message, hint));
             }
         }
         // Two sections on one path, or a section that is there twice: none of them is handed on.

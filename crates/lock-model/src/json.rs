@@ -21,6 +21,11 @@ pub(crate) fn text_of<'a>(bytes: &'a [u8], name: &str, limit: usize) -> Result<&
 
 /// Reads a whole text; a problem has its place and the path of keys to it.
 pub(crate) fn parse<'a, T: Deserialize<'a>>(text: &'a str, name: &str) -> Result<T, ParseError> {
+    if text.starts_with('\u{feff}') {
+        let message = "the file begins with a byte order mark, which JSON has not: save it as UTF-8 without one";
+        let at = Some(Position { line: 1, column: 1 });
+        return Err(ParseError::at(name, ParseErrorKind::Unreadable, Problem::new("", at, Vec::new(), message), None));
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let keys = error.path().iter().filter_map(key).collect();
@@ -48,8 +53,14 @@ fn invalid(text: &str, name: &str, keys: Vec<String>, error: &serde_json::Error)
     let full = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = full.strip_suffix(&place).unwrap_or(&full);
+    // What a reader takes for one of its own types is a map in the file.
+    let message = match message.split_once("expected struct ") {
+        Some((found, _)) if found.starts_with("invalid length") => "invalid type: sequence, expected a map".to_owned(),
+        Some((found, _)) => format!("{found}expected a map"),
+        None => message.to_owned(),
+    };
     let kind = if error.is_data() { ParseErrorKind::Invalid } else { ParseErrorKind::Unreadable };
-    ParseError::at(name, kind, Problem::new(text, Some(at), keys, message), None)
+    ParseError::at(name, kind, Problem::new(text, Some(at), keys, &message), None)
 }
 
 /// Where the value at the end of the keys begins: `serde_json` itself only knows how far it has read.

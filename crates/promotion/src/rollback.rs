@@ -148,7 +148,9 @@ impl NoTarget {
             Self::Ambiguous { .. } => "name it by its tag, or with more digits of its id".to_owned(),
             Self::Rejected { .. } => "a rejection stays: go back to another release with `--to`".to_owned(),
             Self::NotOnBranch { environment, .. } => history(environment),
-            Self::AlreadyThere { .. } => "leave `--to` out to go back to the release before it".to_owned(),
+            Self::AlreadyThere { environment, .. } => {
+                format!("`orchestrator rollback {environment} --check` shows the releases before it, if there are any")
+            }
         }
     }
 }
@@ -243,16 +245,29 @@ pub struct DeployedRelease {
 }
 
 /// The releases that were deployed to the environment, or began to be, since it last had this one; oldest first, each
-/// once. What a rollback deployed is older code and is not among them. All of them, where it never had this one.
+/// once. What a rollback deployed is older code and is not among them. All of them, where it never had this one. A rollback to
+/// it that `verify` found to be something else, such as one that left a migrated service as it was, did not bring it back.
 ///
 /// What they changed outside of the cluster, such as the schema of a database, is what a rollback does not undo.
 pub fn deployed_since(ledger: &Ledger, environment: &EnvironmentName, release: &ReleaseId) -> Vec<DeployedRelease> {
     let mut list: Vec<DeployedRelease> = Vec::new();
+    let mut before: Vec<DeployedRelease> = Vec::new();
     let mut rolled_back_to = None;
-    for record in ledger.of(environment).filter(|record| record.occupies_environment()) {
+    for record in ledger.of(environment) {
         let (Some(one), Some(commit)) = (&record.entry.release, &record.entry.commit) else { continue };
+        // The end of a rollback deploys nothing.
+        if !record.occupies_environment() || record.is(Step::Rollback, StepResult::Ok) {
+            if one == release && record.is(Step::Verify, StepResult::Ok) {
+                before.clear();
+            } else if one == release && record.is(Step::Verify, StepResult::Failed) && list.is_empty() {
+                list = std::mem::take(&mut before);
+            }
+            continue;
+        }
         if one == release {
-            list.clear();
+            if !list.is_empty() {
+                before = std::mem::take(&mut list);
+            }
         } else if record.entry.step == Step::Rollback {
             rolled_back_to = Some(one);
         } else if rolled_back_to != Some(one) && list.iter().all(|known| known.release != *one) {

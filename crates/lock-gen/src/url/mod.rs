@@ -174,6 +174,7 @@ fn check_characters(url: &str) -> Result<(), UrlError> {
 /// An absolute URL as `https://HOST/PATH` (or `http://`).
 fn web_address(url: &str) -> Result<RepositoryUrl, UrlError> {
     let hostile = || UrlError::Hostile { url: shown(url) };
+    let bracketless;
     let helper = |name: &str| UrlError::Scheme { url: shown(url), scheme: shown(&format!("{name}::")) };
     let (scheme, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
         // `ext::sh -c …://` and the like: the helper's name comes before the scheme.
@@ -198,13 +199,11 @@ fn web_address(url: &str) -> Result<RepositoryUrl, UrlError> {
             return Err(UrlError::Local { url: shown(url) });
         }
         let (authority, path) = split_scp(url).ok_or_else(hostile)?;
-        // Git keeps the account and the port in the brackets of `[USER@HOST:PORT]`; those of an IPv6 address are its own.
-        let inner = authority.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let inner = inner.filter(|inner| inner.parse::<Ipv6Addr>().is_err()).unwrap_or(authority);
         if path.starts_with('-') {
             return Err(hostile());
         }
-        let authority = Authority::parse(inner).ok_or_else(hostile)?;
+        bracketless = without_brackets(authority);
+        let authority = Authority::parse(&bracketless).ok_or_else(hostile)?;
         ("https", Authority { port: None, ..authority }, path.strip_prefix('/').unwrap_or(path))
     };
     if authority.user.is_some_and(|user| user.contains(':')) {
@@ -247,8 +246,21 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// `[USER@]HOST` (or `[[USER@]HOST:PORT]`, or `[USER@][IPV6]`) and path of the scp form; nothing where the brackets do not
-/// close before a colon.
+/// The authority of the scp form, in which git takes a port only in brackets: `[USER@HOST:PORT]` and `USER@[HOST:PORT]` are
+/// `USER@HOST:PORT`. The brackets of an IPv6 address are its own.
+fn without_brackets(authority: &str) -> Cow<'_, str> {
+    let opens =
+        authority.find('[').filter(|at| *at == 0 || authority.find('@').is_some_and(|account| account + 1 == *at));
+    let Some((account, rest)) = opens.map(|at| authority.split_at(at)) else { return authority.into() };
+    let inner = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match inner.filter(|inner| inner.parse::<Ipv6Addr>().is_err() && (account.is_empty() || !inner.contains('@'))) {
+        Some(inner) => format!("{account}{inner}").into(),
+        None => authority.into(),
+    }
+}
+
+/// `[USER@]HOST` (or `[[USER@]HOST:PORT]`, `[USER@][HOST:PORT]`, `[USER@][IPV6]`) and path of the scp form; nothing where the
+/// brackets do not close before a colon.
 fn split_scp(url: &str) -> Option<(&str, &str)> {
     let before_bracket = url.split('[').next().unwrap_or_default();
     let in_brackets =

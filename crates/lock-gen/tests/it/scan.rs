@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use git::{Git, MODE_GITLINK};
@@ -235,18 +235,29 @@ fn all_problems_of_a_tree_come_at_once_with_what_to_do() {
     for finding in scan.problems.iter().chain(&scan.warnings) {
         assert!(!finding.hint.is_empty() && !finding.to_string().contains("hunter2"), "{finding:?}");
     }
-    assert_eq!(scan.problems[2].to_string(), "`services/no-url` has no `url` in `.gitmodules` (submodule `no-url`)");
+    assert_eq!(
+        scan.problems[2].to_string(),
+        "`services/no-url` has no `url` in `.gitmodules` (submodule `no-url`) (.gitmodules:22)"
+    );
     assert_eq!(
         scan.problems[4].to_string(),
-        "`services/twice` is the path of 2 submodules: `one`, `two`",
+        "`services/twice` is the path of 2 submodules: `one` (line 16), `two` (line 19) (.gitmodules:19)",
         "{:?}",
         scan.problems
     );
-    assert_eq!(
-        scan.problems[5].hint,
-        "add the section with `git submodule add URL services/undeclared`, or remove the gitlink with \
-         `git rm --cached services/undeclared`"
-    );
+    // `git submodule add` alone refuses a path that is in the index already.
+    assert!(scan.problems[5].hint.contains("`git submodule add --force URL PATH`"), "{:?}", scan.problems[5]);
+    assert_eq!(scan.warnings[2].line, Some(7), "{:?}", scan.warnings);
+
+    // Without the file every gitlink says so, and one hint fits all.
+    changes.remove(0);
+    let scan = self::scan(&git, &tree(&git, &changes));
+    let said: BTreeSet<(&str, &str)> =
+        scan.problems.iter().map(|problem| (problem.message.as_str(), problem.hint.as_str())).collect();
+    assert_eq!((scan.problems.len(), said.len()), (7, 1), "{said:?}");
+    let (message, hint) = said.first().unwrap();
+    assert_eq!(*message, "is a submodule, and the tree has no `.gitmodules`");
+    assert!(hint.contains("`git checkout COMMIT^ -- .gitmodules` brings it back"), "{hint}");
 }
 
 #[test]

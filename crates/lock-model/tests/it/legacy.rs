@@ -100,3 +100,13 @@ fn p4_what_is_no_such_lock_is_refused() {
     assert_eq!(LegacyLock::parse(&large, "lock.yml").unwrap_err().kind(), ParseErrorKind::TooLarge);
     assert_eq!(LegacyLock::parse(&[0xff], "lock.yml").unwrap_err().kind(), ParseErrorKind::NotText);
 }
+
+#[test]
+fn what_is_json_of_another_shape_is_refused_in_words_of_json() {
+    let refused = |text: &str| LegacyLock::parse(text.as_bytes(), "lock.yml").unwrap_err().to_string();
+    assert!(refused("[]").contains("invalid type: sequence, expected a map"), "{}", refused("[]"));
+    let no_image = legacy(&[("cart", "services/cart", '1', "main-1111111")]);
+    let image = r#"{ "repository": "ghcr.io/shop/cart", "tag": "main-1111111" }"#;
+    assert!(refused(&no_image.replace(image, "null")).contains("invalid type: null, expected a map"));
+    assert!(refused("\u{feff}{}").contains("byte order mark"));
+}

@@ -454,7 +454,7 @@ impl Approvals {
 
     /// One line for each person who could not approve whatever they say.
     pub fn exclusions(&self) -> Vec<String> {
-        self.excluded.iter().map(|person| format!("{} {}", person.user, person.reason)).collect()
+        self.excluded.iter().map(|person| format!("{}, who {}", person.user, person.reason)).collect()
     }
 
     /// One line for each review that does not count.

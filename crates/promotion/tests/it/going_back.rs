@@ -1,6 +1,6 @@
 use ledger::{Ledger, Step, StepKey, StepResult, Unreviewed};
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
-use promotion::rollback::{NoTarget, RollbackTarget, TargetState, known_good, target};
+use promotion::rollback::{NoTarget, RollbackTarget, TargetState, deployed_since, known_good, target};
 
 use crate::builders::*;
 
@@ -36,7 +36,7 @@ fn each_reason_to_go_nowhere_has_its_own_way_out() {
             NoTarget::NotOnBranch { environment: environment.clone(), name: name.clone(), commit: commit("a") },
             "history",
         ),
-        (NoTarget::AlreadyThere { environment, name }, "leave `--to` out"),
+        (NoTarget::AlreadyThere { environment, name }, "--check` shows the releases before it"),
     ] {
         assert!(reason.hint().contains(words), "{reason}: {}", reason.hint());
     }
@@ -145,6 +145,21 @@ fn b37_a_killed_rollback_is_found_again() {
             }
         }
     }
+}
+
+/// What is left of a newer release, such as migrated data, is not forgotten for a rollback that left it there.
+#[test]
+fn a_rollback_that_did_not_bring_everything_back_brought_nothing_back() {
+    let since = |ledger: &Ledger| deployed_since(ledger, &production(), &freight("b").release).len();
+    let mut ledger = released(&["a", "b", "c"]);
+    assert_eq!(since(&ledger), 1);
+    let mixed = "rollback:started gates:ok health:ok deploy:started deploy:ok verify:failed rollback:ok";
+    tell(&mut ledger, &production(), &freight("b"), mixed);
+    assert_eq!(since(&ledger), 1, "verify has found what stayed");
+    tell(&mut ledger, &production(), &freight("b"), "deploy:started deploy:ok verify:ok");
+    assert_eq!(since(&ledger), 0);
+    tell(&mut ledger, &production(), &freight("b"), "verify:failed");
+    assert_eq!(since(&ledger), 0, "that was edited later");
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn t53_who_opened_what_is_carried_never_counts_and_never_blocks() {
     assert_eq!(answer.explanations(), ["bo opened #3, which is carried", "ed opened #5, which is carried"]);
     // Everybody who is left is named, reviewers or not; the bot opened the promotion and excludes nobody.
     assert_eq!(answer.eligible, ["ana", "cy", "di", "fay"]);
-    assert_eq!(answer.exclusions(), ["bo opened #3, which is carried", "ed opened #5, which is carried"]);
+    assert_eq!(answer.exclusions(), ["bo, who opened #3, which is carried", "ed, who opened #5, which is carried"]);
     let mergers = ApprovalPolicy { exclude_mergers: true, ..policy(2) };
     let answer = count(&mergers, &promotion);
     assert_eq!((answer.counted.as_slice(), answer.verdict()), (&["di".to_owned()][..], ApprovalVerdict::Missing));
@@ -367,5 +367,5 @@ fn t54_obstacles_are_what_no_approval_removes() {
     assert!(other[0].starts_with("`main` has content that `staging` lacks (abc1234 hotfix)"), "{other:?}");
     let both = said(&policy(6), &MergeResult::Conflict(vec!["README.md".to_owned()]));
     assert!(both[0].contains("in conflict at `README.md`"), "{both:?}");
-    assert!(both[1].contains("only 5 people could give one: bo, cy, di, ed, fay (not ana opened"), "{both:?}");
+    assert!(both[1].contains("only 5 people could give one: bo, cy, di, ed, fay (not ana, who opened"), "{both:?}");
 }
