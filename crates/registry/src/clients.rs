@@ -14,9 +14,6 @@ use crate::options::RegistryOptions;
 use crate::own_certificate;
 use crate::text::{host_of, with_causes};
 
-/// Addresses of this machine, which no proxy can reach for us.
-const OURSELVES: &str = "localhost,127.0.0.0/8,::1";
-
 /// Each is made when it is first needed: reading the machine's certificate authorities takes time, and a run on layout
 /// folders needs none and must not fail for the lack of them.
 #[derive(Debug, Default)]
@@ -113,7 +110,7 @@ fn base(options: &RegistryOptions) -> Result<ClientBuilder, String> {
         .retry(reqwest::retry::never())
         // A library does not look into the environment by itself.
         .no_proxy();
-    let exceptions = NoProxy::from_string(&format!("{OURSELVES},{}", options.proxies.exceptions));
+    let exceptions = NoProxy::from_string(&options.proxies.unproxied());
     // The addresses were checked with the options; a failure must not quote them.
     let failed = |_| "a proxy's address cannot be used".to_owned();
     if let Some(url) = &options.proxies.http {

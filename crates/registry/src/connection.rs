@@ -91,6 +91,9 @@ impl ClientCertificate {
     }
 }
 
+/// Addresses of this machine, which no proxy can reach for us.
+const OURSELVES: &str = "localhost,127.0.0.0/8,::1";
+
 /// Proxies on the way to registries. This machine itself is never asked through one.
 #[derive(Clone, Default)]
 #[non_exhaustive]
@@ -112,6 +115,11 @@ impl Proxies {
             }
         }
         Ok(())
+    }
+
+    /// What is asked without a proxy, in the form of `NO_PROXY`.
+    pub(crate) fn unproxied(&self) -> String {
+        format!("{OURSELVES},{}", self.exceptions)
     }
 }
 

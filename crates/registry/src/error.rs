@@ -5,6 +5,7 @@ use lock_model::{Digest, ErrorClass, Platform};
 
 use crate::credentials::{LoginSource, LoginTrace};
 use crate::layout::LayoutError;
+use crate::proxy::ProxyFault;
 use crate::text::list;
 use crate::tls_fault::CertificateFault;
 
@@ -302,7 +303,19 @@ pub enum RegistryErrorKind {
         /// What the HTTP client says.
         source: BoxError,
     },
-    /// A name on the way there has no address, for certain: the host's own, or the proxy's.
+    /// The proxy on the way there does not pass the request on.
+    #[error("`{host}` cannot be reached: the proxy `{proxy}` {fault}")]
+    Proxy {
+        /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
+        host: String,
+        /// `HOST[:PORT]` of the proxy.
+        proxy: String,
+        /// Why not.
+        fault: ProxyFault,
+        /// What the HTTP client says, where there is no connection to the proxy.
+        source: Option<BoxError>,
+    },
+    /// Its name has no address, for certain.
     #[error("`{host}` cannot be reached")]
     UnknownHost {
         /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
@@ -395,6 +408,7 @@ impl RegistryErrorKind {
             | Self::TimedOut { .. }
             | Self::Deadline { .. } => ErrorClass::Temporary,
             Self::NoTlsProvider => ErrorClass::Bug,
+            Self::Proxy { fault, .. } => fault.class(),
             Self::Layout(error) => error.class(),
         }
     }

@@ -1,11 +1,14 @@
 //! How many requests go to one host at a time, and when it wants to be left alone.
 
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use futures_util::future::{Either, select};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant;
 
+use crate::error::RegistryErrorKind;
 use crate::retry::RetryPolicy;
 
 /// The longest pauses double this often.
@@ -17,11 +20,44 @@ const MULTIPLEXED: usize = 4;
 /// One host that is asked: all requests to it pass here.
 ///
 /// Each time the host is too busy it gets half as many requests at a time, after a pause that doubles; each round of
-/// good answers gives back one slot and halves the next pause.
+/// good answers gives back one slot and halves the next pause. One that is too busy as often as a single request would be
+/// sent, with no good answer between, is given up for all of them until the pause ends.
 #[derive(Debug)]
 pub(crate) struct HostGate {
     slots: Semaphore,
     pace: Mutex<Pace>,
+    given_up: watch::Sender<Option<GivenUp>>,
+}
+
+/// What a host did at last before it was given up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LastFailure {
+    Busy { status: u16, retry_after: Option<Duration> },
+    TimedOut { limit: Duration },
+}
+
+impl LastFailure {
+    /// `None` for what says nothing of the whole host.
+    pub(crate) fn of(kind: &RegistryErrorKind) -> Option<Self> {
+        match *kind {
+            RegistryErrorKind::Busy { status, retry_after, .. } => Some(Self::Busy { status, retry_after }),
+            RegistryErrorKind::TimedOut { limit, .. } => Some(Self::TimedOut { limit }),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn of_host(self, host: String) -> RegistryErrorKind {
+        match self {
+            Self::Busy { status, retry_after } => RegistryErrorKind::Busy { host, status, retry_after },
+            Self::TimedOut { limit } => RegistryErrorKind::TimedOut { host, limit },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct GivenUp {
+    failure: LastFailure,
+    until: Instant,
 }
 
 #[derive(Debug)]
@@ -37,6 +73,8 @@ struct Pace {
     good: usize,
     /// How often the pause is doubled.
     level: u32,
+    /// How often it was too busy since the last good answer, where requests that were sent together count once.
+    failures: u32,
     slowed_at: Option<Instant>,
     paused_until: Option<Instant>,
 }
@@ -49,9 +87,14 @@ pub(crate) struct Slot<'a> {
     entered: Instant,
 }
 
-/// The host asked to wait, and the deadline is before that.
+/// Why a request is not sent.
 #[derive(Debug)]
-pub(crate) struct PausedBeyond(pub(crate) Duration);
+pub(crate) enum Closed {
+    /// The host asked to wait, and the deadline is before that.
+    PausedBeyond(Duration),
+    /// The host is given up for now.
+    GivenUp(LastFailure),
+}
 
 impl HostGate {
     pub(crate) fn new(concurrency: usize) -> Self {
@@ -63,10 +106,11 @@ impl HostGate {
             owed: 0,
             good: 0,
             level: 0,
+            failures: 0,
             slowed_at: None,
             paused_until: None,
         };
-        Self { slots: Semaphore::new(most), pace: Mutex::new(pace) }
+        Self { slots: Semaphore::new(most), pace: Mutex::new(pace), given_up: watch::Sender::new(None) }
     }
 
     /// The host answers over HTTP/2: it gets more at a time from now on. One that was too busy has to earn it.
@@ -85,15 +129,33 @@ impl HostGate {
         }
     }
 
-    /// Waits for a free slot and for the end of a pause. The caller bounds the wait for a slot by its deadline.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Slot<'_>, PausedBeyond> {
+    /// Waits for a free slot and for the end of a pause, unless the host is given up. The caller bounds the wait for a slot by
+    /// its deadline.
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<Slot<'_>, Closed> {
+        let mut given_up = self.given_up.subscribe();
+        let ended = pin!(given_up.wait_for(|state| state.is_some_and(|state| state.until > Instant::now())));
+        match select(ended, pin!(self.enter_open(deadline))).await {
+            Either::Left((state, _)) => {
+                let state = state.expect("this holds the sender");
+                Err(Closed::GivenUp(state.expect("it was waited for").failure))
+            }
+            Either::Right((entered, _)) => entered,
+        }
+    }
+
+    /// Whether the host is given up for now, so that nothing is sent again.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.borrow().is_some_and(|state| state.until > Instant::now())
+    }
+
+    async fn enter_open(&self, deadline: Instant) -> Result<Slot<'_>, Closed> {
         loop {
             let permit = self.slots.acquire().await.expect("the semaphore is never closed");
             let entered = Instant::now();
             let slot = Slot { gate: self, permit: Some(permit), entered };
             let Some(until) = self.pace().paused_until.filter(|until| *until > entered) else { return Ok(slot) };
             if until >= deadline {
-                return Err(PausedBeyond(until - entered));
+                return Err(Closed::PausedBeyond(until - entered));
             }
             drop(slot);
             tokio::time::sleep_until(until).await;
@@ -109,6 +171,7 @@ impl Slot<'_> {
     /// The host answered as one that has time.
     pub(crate) fn went_well(&self) {
         let mut pace = self.gate.pace();
+        pace.failures = 0;
         pace.good += 1;
         if pace.good < pace.limit || (pace.level == 0 && pace.limit == pace.most) {
             return;
@@ -138,6 +201,7 @@ impl Slot<'_> {
                 pause = policy.wait(pace.level, None);
             }
             pace.level = (pace.level + 1).min(HIGHEST_LEVEL);
+            pace.failures = pace.failures.saturating_add(1);
             pace.good = 0;
             pace.slowed_at = Some(now);
             let limit = (pace.limit / 2).max(1);
@@ -147,6 +211,14 @@ impl Slot<'_> {
         }
         if let Some(until) = now.checked_add(pause) {
             pace.paused_until = Some(pace.paused_until.map_or(until, |other| other.max(until)));
+        }
+    }
+
+    /// Gives the host up for now where it failed so in every round that a request has.
+    pub(crate) fn give_up_after(&self, failure: LastFailure, policy: &RetryPolicy) {
+        let pace = self.gate.pace();
+        if let Some(until) = pace.paused_until.filter(|_| pace.failures > policy.retries) {
+            self.gate.given_up.send_replace(Some(GivenUp { failure, until }));
         }
     }
 }
@@ -274,12 +346,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn b8_a_host_that_never_answers_is_given_up_for_all_until_the_pause_ends() {
+        let failure = LastFailure::Busy { status: 500, retry_after: None };
+        let fail = async |gate: &HostGate| {
+            let slot = gate.enter(far()).await.unwrap();
+            slot.was_too_much(None, &POLICY);
+            slot.give_up_after(failure, &POLICY);
+        };
+        let gate = HostGate::new(8);
+        for round in 0..=POLICY.retries {
+            assert!(!gate.is_given_up(), "{round}");
+            fail(&gate).await;
+        }
+        let start = Instant::now();
+        assert!(matches!(gate.enter(far()).await, Err(Closed::GivenUp(LastFailure::Busy { status: 500, .. }))));
+        assert_eq!(Instant::now(), start, "a request waits for a host that was given up");
+        tokio::time::advance(Duration::from_secs(8)).await;
+        assert!(!gate.is_given_up());
+        gate.enter(far()).await.unwrap().went_well();
+        fail(&gate).await;
+        assert!(!gate.is_given_up(), "one good answer begins the count anew");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn f14_a_pause_beyond_the_deadline_ends_at_once() {
         let gate = HostGate::new(1);
         let start = Instant::now();
         gate.enter(far()).await.unwrap().was_too_much(Some(Duration::from_secs(3600)), &POLICY);
-        let PausedBeyond(wait) = gate.enter(start + Duration::from_secs(60)).await.unwrap_err();
-        assert_eq!(wait, Duration::from_secs(3600));
+        let closed = gate.enter(start + Duration::from_secs(60)).await.unwrap_err();
+        assert!(matches!(closed, Closed::PausedBeyond(wait) if wait == Duration::from_secs(3600)), "{closed:?}");
         assert_eq!(Instant::now(), start);
     }
 }

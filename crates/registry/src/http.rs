@@ -17,9 +17,10 @@ use crate::auth::{NOT_PUBLIC, NotPublic, Reach};
 use crate::clients::Clients;
 use crate::credentials::{LoginSource, LoginTrace};
 use crate::error::RegistryErrorKind;
-use crate::host::{HostGate, PausedBeyond};
+use crate::host::{Closed, HostGate, LastFailure};
 use crate::media_type;
 use crate::options::RegistryOptions;
+use crate::proxy;
 use crate::retry::{Jitter, retry_after};
 use crate::text::{escaped, host_of, with_causes};
 use crate::tls_fault;
@@ -117,7 +118,8 @@ impl Http {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            if failure.class() != ErrorClass::Temporary || retries == self.options.retry.retries {
+            let is_last = retries == self.options.retry.retries || ask.gate.is_given_up();
+            if failure.class() != ErrorClass::Temporary || is_last {
                 return Err(failure);
             }
             let wait = self.options.retry.jittered(retries, failure.retry_after(), self.jitter.next());
@@ -136,9 +138,10 @@ impl Http {
         let slot = tokio::time::timeout_at(ask.deadline, ask.gate.enter(ask.deadline)).await;
         let slot = match slot {
             Err(_) => return Err(past_deadline()),
-            Ok(Err(PausedBeyond(wait))) => {
+            Ok(Err(Closed::PausedBeyond(wait))) => {
                 return Err(RegistryErrorKind::Paused { host: host_of(&ask.url), wait });
             }
+            Ok(Err(Closed::GivenUp(failure))) => return Err(failure.of_host(host_of(&ask.url))),
             Ok(Ok(slot)) => slot,
         };
         // What is sent takes its time as well: at least a megabyte a second is expected of a line.
@@ -157,10 +160,12 @@ impl Http {
                 // opens another connection.
                 tokio::task::yield_now().await;
             }
-            Err(failure @ (RegistryErrorKind::Busy { .. } | RegistryErrorKind::TimedOut { .. })) => {
-                slot.was_too_much(failure.retry_after(), &self.options.retry);
+            Err(failure) => {
+                if let Some(last) = LastFailure::of(failure) {
+                    slot.was_too_much(failure.retry_after(), &self.options.retry);
+                    slot.give_up_after(last, &self.options.retry);
+                }
             }
-            Err(_) => {}
         }
         outcome
     }
@@ -186,13 +191,21 @@ impl Http {
                 request = request.header(CONTENT_TYPE, &payload.media_type).body(payload.bytes.clone());
             }
             let began = Instant::now();
-            let response = request.send().await.map_err(|error| broken(&url, error))?;
+            let response = match request.send().await {
+                Ok(response) => response,
+                Err(error) => return Err(self.unsent(&url, error).await),
+            };
             // A host that it was sent on to has no part in the pace of this one.
             if hops == 0 && response.version() == Version::HTTP_2 {
                 ask.gate.is_multiplexed();
             }
             let status = response.status();
             trace(&ask.method, &url, status, began);
+            if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                && let Some(proxy) = proxy::before(&self.options.proxies, &url)
+            {
+                return Err(proxy::login_needed(&proxy, &url));
+            }
             if is_busy(status, &ask.method) {
                 let retry_after = retry_after(response.headers());
                 return Err(RegistryErrorKind::Busy { host: host_of(&url), status: status.as_u16(), retry_after });
@@ -214,6 +227,14 @@ impl Http {
             elsewhere |= target.origin() != ask.url.origin();
             hops += 1;
             url = target;
+        }
+    }
+
+    /// What a request without an answer stands for.
+    async fn unsent(&self, url: &Url, error: reqwest::Error) -> RegistryErrorKind {
+        match proxy::before(&self.options.proxies, url).filter(|_| proxy::is_at_proxy(url, &error)) {
+            Some(proxy) => proxy::failure(&proxy, url, error.without_url()).await,
+            None => broken(url, error),
         }
     }
 }
@@ -346,7 +367,7 @@ fn broken(url: &Url, error: reqwest::Error) -> RegistryErrorKind {
 
 /// Whether the name server's answer is that there is no such name. The standard library gives its words alone; any other
 /// failure of a look-up may pass.
-fn is_unknown_host(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_unknown_host(error: &(dyn Error + 'static)) -> bool {
     const WORDS: [&str; 4] = [
         "Name or service not known",
         "No address associated with hostname",

@@ -88,6 +88,7 @@ mod options;
 mod options_error;
 mod own_certificate;
 mod platform;
+mod proxy;
 
 mod records;
 mod registry;
@@ -111,6 +112,7 @@ pub use credentials::{CredentialSources, Credentials};
 pub use error::{RegistryError, RegistryErrorKind, overall_class};
 pub use options::{Limits, Mirror, RegistryOptions};
 pub use options_error::OptionsError;
+pub use proxy::ProxyFault;
 pub use registry::{LoginUse, Registry};
 pub use request::{
     Attempt, AttemptOutcome, DigestAnswer, DigestRequest, Event, FoundRevision, ImageDate, ImageRequest, Resolution,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{EnvVars, Interrupt, Invocation, ProcessError, ProcessErrorKind, Program};
+use process::{EndOnDrop, EnvVars, Interrupt, Invocation, ProcessError, ProcessErrorKind, Program};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -59,6 +59,8 @@ impl HelperName {
 pub(crate) enum HelperAnswer {
     Login(Login),
     None,
+    /// There is no such program on the search path.
+    NotFound,
     /// It failed; the reason holds nothing of its output.
     Failed(String),
 }
@@ -71,15 +73,6 @@ struct Wire {
     secret: SecretString,
 }
 
-/// Ends a helper when its caller no longer waits.
-struct EndWithWaiter(Interrupt);
-
-impl Drop for EndWithWaiter {
-    fn drop(&mut self) {
-        self.0.request();
-    }
-}
-
 /// Asks a helper for the login of a server.
 pub(crate) async fn ask(
     programs: &HelperPrograms,
@@ -87,7 +80,7 @@ pub(crate) async fn ask(
     helper: &HelperName,
     server: &str,
 ) -> HelperAnswer {
-    let waiter = EndWithWaiter(Interrupt::new());
+    let waiter = EndOnDrop(Interrupt::new());
     let interrupt = waiter.0.clone();
     let (programs, work_tree) = (programs.clone(), work_tree.map(Path::to_owned));
     let (helper, server) = (helper.clone(), server.to_owned());
@@ -107,6 +100,7 @@ fn run(
     let failed = |reason: &str| HelperAnswer::Failed(reason.to_owned());
     let program = match Program::find(&helper.program(), &programs.search_path) {
         Ok(program) => program,
+        Err(error) if matches!(error.kind(), ProcessErrorKind::NotFound) => return HelperAnswer::NotFound,
         Err(error) => return HelperAnswer::Failed(reason(&error)),
     };
     let real = program.path().canonicalize().unwrap_or_else(|_| program.path().to_owned());
@@ -150,7 +144,6 @@ fn run(
 /// What went wrong, without the output that the error itself shows.
 fn reason(error: &ProcessError) -> String {
     match error.kind() {
-        ProcessErrorKind::NotFound => "was not found on the search path".to_owned(),
         ProcessErrorKind::NotStarted => "could not be started".to_owned(),
         ProcessErrorKind::Deadline(deadline) => format!("did not end within {} s", deadline.as_secs_f32()),
         ProcessErrorKind::OutputTooLarge(limit) => format!("wrote more than {limit} bytes"),

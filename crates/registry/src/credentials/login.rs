@@ -93,6 +93,15 @@ pub struct FailedHelper {
     pub program: String,
     /// The file that names the program.
     pub path: PathBuf,
+    /// The server that it was asked about; absent where the program is not on the search path.
+    pub asked: Option<String>,
+}
+
+impl FailedHelper {
+    /// A program that is not on the search path.
+    pub fn new(program: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), path: path.into(), asked: None }
+    }
 }
 
 impl LoginTrace {

@@ -148,12 +148,8 @@ impl Credentials {
                 Some(Found::login(login.clone(), LoginSource::Helper { program, path: file.path.clone() }))
             }
             HelperAnswer::None => None,
-            HelperAnswer::Failed(reason) => {
-                let problem = format!("credential helper `{program}`, which `{}` names, {reason}", file.path.display());
-                let mut found = Found::none(vec![problem]);
-                found.trace.failed_helper = Some(FailedHelper { program, path: file.path.clone() });
-                Some(found)
-            }
+            HelperAnswer::NotFound => Some(Found::failed(file, program, "was not found on the search path", None)),
+            HelperAnswer::Failed(reason) => Some(Found::failed(file, program, reason, Some(server.to_owned()))),
         }
     }
 }
@@ -161,6 +157,14 @@ impl Credentials {
 impl Found {
     fn login(login: Login, source: LoginSource) -> Self {
         Self { login: Some(login), trace: LoginTrace { source, ..LoginTrace::anonymous() } }
+    }
+
+    fn failed(file: &AuthFile, program: String, reason: &str, asked: Option<String>) -> Self {
+        let path = file.path.clone();
+        let mut found =
+            Self::none(vec![format!("credential helper `{program}`, which `{}` names, {reason}", path.display())]);
+        found.trace.failed_helper = Some(FailedHelper { asked, ..FailedHelper::new(program, path) });
+        found
     }
 
     fn none(problems: Vec<String>) -> Self {

@@ -215,6 +215,7 @@ async fn b5_a_helper_that_fails_means_nobody_and_is_named_first_when_that_is_ref
         let problem = format!("credential helper `docker-credential-one`, which `{}` names, {why}", file.display());
         let helper = trace.failed_helper.as_ref().unwrap();
         assert_eq!((helper.program.as_str(), &helper.path), ("docker-credential-one", &file));
+        assert_eq!(helper.asked.as_deref(), Some(bench.fake.host().as_str()));
         assert_eq!(trace.problems, std::slice::from_ref(&problem));
         let text = outcome.unwrap_err();
         let (_, text) = text.split_once(": ").unwrap();
@@ -225,6 +226,7 @@ async fn b5_a_helper_that_fails_means_nobody_and_is_named_first_when_that_is_ref
     bench.file("config.json", &json!({ "credsStore": "missing" }));
     let (trace, outcome) = bench.outcome().await;
     assert!(outcome.is_err() && trace.problems[0].ends_with("was not found on the search path"), "{trace:?}");
+    assert_eq!(trace.failed_helper.unwrap().asked, None, "it was never run");
     bench.fake.open();
     resolve(&bench.registry(), &request(&["a"])).await.unwrap();
 }

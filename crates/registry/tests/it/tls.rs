@@ -264,6 +264,10 @@ fn tunnel(to: SocketAddr, password: &str) -> (SocketAddr, Arc<Mutex<Vec<String>>
                     client.write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").ok();
                     return;
                 }
+                if !heads.lock().unwrap().last().unwrap().starts_with("CONNECT registry.test:") {
+                    client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").ok();
+                    return;
+                }
                 let server = TcpStream::connect(to).unwrap();
                 client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
                 let (mut up, mut down) = (server.try_clone().unwrap(), server);
@@ -307,8 +311,31 @@ async fn t21_https_goes_through_a_proxy_that_sees_its_own_login_and_nothing_else
     let options = through("wrong-canary");
     assert!(!format!("{options:?}").contains("canary"), "{options:?}");
     let unresolved = resolve(&Registry::new(options).unwrap(), &request(&["a"])).await.unwrap_err();
-    assert_eq!(unresolved.class(), ErrorClass::Temporary, "{}", unresolved.reason);
+    assert_eq!(unresolved.class(), ErrorClass::Denied, "{}", unresolved.reason);
     let text = format!("{} {unresolved:?} {:?}", unresolved.reason, unresolved.tried);
     assert!(!text.contains("canary"), "{text}");
+    let words = format!("`registry.test` cannot be reached: the proxy `{proxy}` asks for a login (407)");
+    assert!(text.contains(&words), "{text}");
     assert_eq!(server.seen().len(), before);
+
+    // A host that it does not know, which it is asked about once more for the status; and proxies that are not there.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (address, host, class, words) in [
+        (
+            format!("http://user:proxy-canary@{proxy}"),
+            "other.test",
+            ErrorClass::Denied,
+            "refuses to connect to it (403)",
+        ),
+        (format!("http://user:canary@{gone}"), "registry.test", ErrorClass::Temporary, "cannot be reached"),
+    ] {
+        let mut options = trusting(&format!("https://{host}"), PROXIED.0);
+        options.proxies.https = Some(address.parse().unwrap());
+        options.retry.retries = 0;
+        let unresolved = resolve(&Registry::new(options).unwrap(), &request(&["a"])).await.unwrap_err();
+        let text = unresolved.reason.to_string();
+        assert_eq!(unresolved.class(), class, "{text}");
+        let proxy = address.rsplit('@').next().unwrap();
+        assert!(text.contains(&format!("`{host}` cannot be reached: the proxy `{proxy}` {words}")), "{text}");
+    }
 }

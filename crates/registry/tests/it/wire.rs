@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use lock_model::{Digest, ErrorClass};
 use registry::layout::{Blob, BuiltImage, IndexContent};
-use registry::{AttemptOutcome, Mirror, OptionsError, Registry, RegistryErrorKind, UnresolvedReason};
+use registry::{
+    AttemptOutcome, Mirror, OptionsError, Registry, RegistryErrorKind, RegistryOptions, RetryPolicy, UnresolvedReason,
+};
 use wiremock::ResponseTemplate;
 
 use crate::support::{
@@ -530,6 +532,30 @@ async fn a_proxy_is_asked_for_other_machines_and_never_for_this_one() {
     // Unknown for certain, or only not answered: that depends on the name servers of the machine.
     assert!(matches!(unresolved.class(), ErrorClass::Invalid | ErrorClass::Temporary), "{}", unresolved.reason);
     assert_eq!(proxy.received().await.len(), before);
+}
+
+#[tokio::test]
+async fn b8_a_registry_that_fails_for_all_images_is_given_up_once_for_all() {
+    let policy = |options: &mut RegistryOptions| {
+        let (first_wait, longest_wait) = (Duration::from_millis(100), Duration::from_secs(8));
+        options.retry = RetryPolicy { retries: 3, first_wait, longest_wait };
+    };
+    let ask = async |images: usize| {
+        let fake = Fake::start().await;
+        fake.on("HEAD", "manifests/a", [status(500)]);
+        fake.on("GET", "manifests/a", [status(500)]);
+        let mut options = options();
+        policy(&mut options);
+        let (began, requests) = (Instant::now(), vec![request(&["a"]); images]);
+        let answers = fake.registry_with(options).resolve_all(&requests, soon(), &|_| ()).await;
+        for answer in answers {
+            let unresolved = answer.unwrap_err();
+            assert!(unresolved.reason.to_string().ends_with("is busy (500)"), "{}", unresolved.reason);
+        }
+        began.elapsed()
+    };
+    let (one, all) = (ask(1).await, ask(19).await);
+    assert!(all < one * 2 + Duration::from_secs(1), "{all:?} for all, {one:?} for one");
 }
 
 #[tokio::test]
