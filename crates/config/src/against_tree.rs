@@ -237,7 +237,8 @@ impl Config {
             }
             let overrides = environment.overrides.iter().map(|entry| (&entry.pattern, &entry.match_origin));
             let migrations = environment.migrations.iter().map(|entry| (&entry.pattern, &entry.match_origin));
-            for (pattern, origin) in overrides.chain(migrations) {
+            let noise = environment.noise.iter().map(|entry| (&entry.pattern, &entry.match_origin));
+            for (pattern, origin) in overrides.chain(migrations).chain(noise) {
                 let mut meant = services.iter().filter(|one| pattern.matches(&one.name, &one.path)).peekable();
                 if meant.peek().is_some() && meant.all(|one| !environment.deploys(&one.name, &one.path)) {
                     let message = format!("`{name}` deploys no service that `{pattern}` names");
@@ -316,7 +317,7 @@ impl Config {
         Some(format!("{}:{}:{}", self.source.name, place.line, place.column))
     }
 
-    fn environment_node(&self, name: &str, keys: &[&str]) -> Option<&Node> {
+    pub(super) fn environment_node(&self, name: &str, keys: &[&str]) -> Option<&Node> {
         let environment = self.tree.get("environments")?.get(name)?;
         keys.iter().try_fold(environment, |node, key| node.get(key))
     }

@@ -23,13 +23,12 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
                 if words.iter().any(|(word, _)| word == text) {
                     not_available(&node.origin, text, problems);
                 } else {
-                    not_one_of(node, text, available_words(words).map(|(word, _)| *word).collect(), problems);
+                    not_one_of(node, text, available_words(words).copied(), problems);
                 }
             }
         }
         (Shape::Choice(words), Value::Boolean(boolean)) => {
-            let words = available_words(words).map(|(word, _)| *word).collect();
-            not_one_of(node, &boolean.to_string(), words, problems);
+            not_one_of(node, &boolean.to_string(), available_words(words).copied(), problems);
         }
         (Shape::Text(_), Value::Ambiguous { text, reads_as }) => {
             problems
@@ -66,10 +65,10 @@ pub(super) fn check(node: &Node, shape: &Shape, layer: Layer, problems: &mut Pro
                 check(&entry.node, value, layer, problems);
             }
         }
-        (Shape::Keys(keys) | Shape::ShortForm(_, keys), Value::Map(map)) => {
+        (Shape::Keys(keys) | Shape::ShortForm(keys), Value::Map(map)) => {
             check_keys(node, map, keys, None, layer, problems);
         }
-        (Shape::ShortForm(format, _), _) => check(node, &Shape::Text(*format), layer, problems),
+        (Shape::ShortForm([first, ..]), _) => check(node, &first.shape, layer, problems),
         (Shape::Kinds(kinds), Value::Map(map)) => check_kinds(node, map, kinds, layer, problems),
         (Shape::Source(keys), Value::Map(map)) => {
             check_keys(node, map, keys, None, layer, problems);
@@ -128,13 +127,24 @@ fn expected(node: &Node, shape: &Shape, problems: &mut Problems) {
     .about_type();
 }
 
-fn not_one_of(node: &Node, text: &str, words: Vec<&str>, problems: &mut Problems) {
-    let list: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+/// `words`: what may stand there, and what each means.
+fn not_one_of<'a>(
+    node: &Node,
+    text: &str,
+    words: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    problems: &mut Problems,
+) {
+    let list: Vec<String> = words.clone().map(|(word, _)| format!("`{word}`")).collect();
     let known = match list.as_slice() {
         [only] => only.clone(),
         list => format!("one of {}", list.join(", ")),
     };
-    problems.add(&node.origin, format!("`{text}` is not {known}")).suggest(text, words);
+    let problem = problems.add(&node.origin, format!("`{text}` is not {known}"));
+    if problem.suggest(text, words.clone().map(|(word, _)| word)).hint().is_none() {
+        let meanings: Vec<String> =
+            words.map(|(word, meaning)| format!("`{word}`: {}", meaning.trim_end_matches('.'))).collect();
+        problem.with_hint(meanings.join("; "));
+    }
 }
 
 fn check_text(node: &Node, text: &str, format: Format, problems: &mut Problems) {
@@ -212,7 +222,8 @@ fn available<'a>(keys: impl Iterator<Item = &'a Key> + Clone) -> impl Iterator<I
 
 /// A key, kind or variable that a later version has.
 fn not_available(origin: &Origin, name: &str, problems: &mut Problems) {
-    problems.add(origin, format!("`{name}` is not available yet")).with_hint("remove it");
+    let hint = "the guide says under \"Not available yet\" what to do until then";
+    problems.add(origin, format!("`{name}` is not available yet")).with_hint(hint);
 }
 
 /// Keys that had another name in an older version: old, new.
@@ -271,7 +282,7 @@ fn check_kinds(node: &Node, map: &Map, kinds: &[Kind], layer: Layer, problems: &
     match kinds.iter().find(|kind| kind.name == name) {
         Some(Kind { availability: Availability::Later, .. }) => not_available(&kind_node.origin, name, problems),
         Some(kind) => check_keys(node, map, kind.keys, Some(kind.name), layer, problems),
-        None => not_one_of(kind_node, name, Kind::available(kinds).map(|kind| kind.name).collect(), problems),
+        None => not_one_of(kind_node, name, Kind::available(kinds).map(|kind| (kind.name, kind.doc)), problems),
     }
 }
 
@@ -301,13 +312,9 @@ fn check_source(node: &Node, map: &Map, keys: &[Key], layer: Layer, problems: &m
 
 /// Puts defaults where a tree says nothing, at every depth.
 pub(super) fn complete(node: &mut Node, shape: &Shape, problems: &mut Problems) {
-    if let (Shape::ShortForm(_, [first, ..]), Value::Text(_)) = (shape, &node.value) {
-        let text = node.clone();
-        let entry = Entry { key: first.name.to_owned(), key_origin: node.origin.clone(), node: text };
-        node.value = Value::Map(Map { entries: vec![entry] });
-    }
+    write_out(node, shape);
     match (shape, &mut node.value) {
-        (Shape::Keys(keys) | Shape::ShortForm(_, keys), Value::Map(map)) => complete_keys(map, keys, problems),
+        (Shape::Keys(keys) | Shape::ShortForm(keys), Value::Map(map)) => complete_keys(map, keys, problems),
         (Shape::Kinds(kinds), Value::Map(map)) => {
             let name = map.get("kind").and_then(Node::text);
             if let Some(kind) = kinds.iter().find(|kind| Some(kind.name) == name) {
@@ -323,6 +330,33 @@ pub(super) fn complete(node: &mut Node, shape: &Shape, problems: &mut Problems) 
             for element in items {
                 complete(element, item, problems);
             }
+        }
+        _ => {}
+    }
+}
+
+/// Puts a map in place of a short form.
+fn write_out(node: &mut Node, shape: &Shape) {
+    if let (Shape::ShortForm([first, ..]), Value::Text(_) | Value::Ambiguous { .. }) = (shape, &node.value) {
+        let text = node.clone();
+        let entry = Entry { key: first.name.to_owned(), key_origin: node.origin.clone(), node: text };
+        node.value = Value::Map(Map { entries: vec![entry] });
+    }
+}
+
+/// Puts maps in place of short forms, so that each layer can say its part of one.
+pub(super) fn write_out_short_forms(node: &mut Node, shape: &Shape) {
+    write_out(node, shape);
+    match (shape, &mut node.value) {
+        (Shape::Keys(keys) | Shape::ShortForm(keys), Value::Map(map)) => {
+            for entry in &mut map.entries {
+                if let Some(key) = keys.iter().find(|key| key.name == entry.key) {
+                    write_out_short_forms(&mut entry.node, &key.shape);
+                }
+            }
+        }
+        (Shape::Named(_, value), Value::Map(map)) => {
+            map.entries.iter_mut().for_each(|entry| write_out_short_forms(&mut entry.node, value));
         }
         _ => {}
     }

@@ -1,10 +1,33 @@
 //! The keys of an environment that concern its cluster, as data.
 
 use super::schema_keys::{ENVIRONMENT_LIST, SECRET_KEYS};
-use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, List, Named, NonEmptyList, Source, Text};
+use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, List, Named, NonEmptyList, ShortForm, Source, Text};
 use super::schema_shape::{Key, Shape, defaults, optional, required};
 use super::schema_variables::{SERVICE_VARIABLES, SET_VARIABLES};
 use super::string_formats::Format;
+
+/// What a kubeconfig may ask for.
+const ALLOW: Shape = Keys(&[
+    defaults(
+        "exec",
+        "[]",
+        List(&Text(Format::LoginProgram)),
+        "Programs by which its user may log in, as the kubeconfig names them: on the search path, or an absolute path.",
+    ),
+    defaults(
+        "variables",
+        "[]",
+        ENVIRONMENT_LIST,
+        "Environment variables that such a program is given, of the job or of the kubeconfig.",
+    ),
+    defaults("proxy-url", "[]", List(&Text(Format::Address)), "Proxies that it may name, by their addresses."),
+    defaults(
+        "insecure-skip-tls-verify",
+        "false",
+        Boolean,
+        "Whether it may leave the certificate of the server unchecked.",
+    ),
+]);
 
 /// Where the cluster of an environment is.
 pub(super) const KUBECONFIG: Shape = Keys(&[
@@ -25,6 +48,7 @@ pub(super) const KUBECONFIG: Shape = Keys(&[
         "What `env` holds.",
     ),
     optional("context", Text(Format::Sentence), "The context; by default the kubeconfig's current one."),
+    optional("allow", ALLOW, "What it may ask for besides a direct, encrypted connection; by default nothing."),
 ]);
 
 /// Keys with their values, which services read.
@@ -122,49 +146,50 @@ pub(super) const AWAIT_JOBS: Shape = Keys(&[
     ),
 ]);
 
-const CHECK_SEVERITY: Shape = Choice(&[
+pub(super) const CHECK_SEVERITY: Shape = Choice(&[
     ("block", "a finding stops the deployment"),
     ("warn", "a finding is a warning"),
     ("off", "it is not asked"),
 ]);
 
+const fn check_keys(severity: &'static str) -> [Key; 3] {
+    [
+        defaults("severity", severity, CHECK_SEVERITY, "What a finding means."),
+        optional("deadline", Text(Format::Duration), "How long each answer may take; by default `checks.deadline`."),
+        optional(
+            "retries",
+            Integer { least: 0, most: 20 },
+            "How often it is asked again, a second later, before a finding counts; by default `checks.retries`.",
+        ),
+    ]
+}
+
+const BLOCKING: Shape = ShortForm(&check_keys("block"));
+const WARNING: Shape = ShortForm(&check_keys("warn"));
+
 /// What a cluster is asked. What could not be found out is a finding.
 pub(super) const CLUSTER_CHECKS: &[Key] = &[
-    defaults("api", "block", CHECK_SEVERITY, "Whether the API server is ready, and of a version that is supported."),
-    defaults(
-        "namespace",
-        "block",
-        CHECK_SEVERITY,
-        "Whether the namespace is there, not ending, and this environment's.",
-    ),
-    defaults(
-        "permissions",
-        "block",
-        CHECK_SEVERITY,
-        "Whether the kubeconfig's user may do everything that is planned.",
-    ),
-    defaults(
-        "references",
-        "block",
-        CHECK_SEVERITY,
-        "Whether every object that a planned one names is there or planned.",
-    ),
-    defaults(
-        "quota",
-        "block",
-        CHECK_SEVERITY,
-        "Whether the quotas have room for the deployment at its highest moment.",
-    ),
-    defaults("replicas", "warn", CHECK_SEVERITY, "Whether no workload was scaled to 0 that is to have replicas."),
-    defaults("nodes", "warn", CHECK_SEVERITY, "Whether the nodes are ready, schedulable and without pressure."),
-    defaults("capacity", "warn", CHECK_SEVERITY, "Whether the nodes have room for the pods that come."),
-    defaults(
-        "certificate",
-        "warn",
-        CHECK_SEVERITY,
-        "Whether the kubeconfig's certificate or token lives a week longer.",
-    ),
-    defaults("clock", "warn", CHECK_SEVERITY, "Whether the clocks here and there agree within 30 seconds."),
+    defaults("api", "block", BLOCKING, "Whether the API server is ready, and of a version that is supported."),
+    defaults("namespace", "block", BLOCKING, "Whether the namespace is there, not ending, and this environment's."),
+    defaults("permissions", "block", BLOCKING, "Whether the kubeconfig's user may do everything that is planned."),
+    defaults("references", "block", BLOCKING, "Whether every object that a planned one names is there or planned."),
+    defaults("quota", "block", BLOCKING, "Whether the quotas have room for the deployment at its highest moment."),
+    defaults("replicas", "warn", WARNING, "Whether no workload was scaled to 0 that is to have replicas."),
+    defaults("nodes", "warn", WARNING, "Whether the nodes are ready, schedulable and without pressure."),
+    defaults("capacity", "warn", WARNING, "Whether the nodes have room for the pods that come."),
+    defaults("certificate", "warn", WARNING, "Whether the kubeconfig's certificate or token lives a week longer."),
+    defaults("clock", "warn", WARNING, "Whether the clocks here and there agree within 30 seconds."),
     defaults("ready-nodes", "100", Integer { least: 1, most: 100 }, "How many percent of the nodes `nodes` asks for."),
-    defaults("deadline", "30s", Text(Format::Duration), "How long each of them may take, with retries."),
+    defaults(
+        "deadline",
+        "30s",
+        Text(Format::Duration),
+        "How long each answer may take, where a check does not say it.",
+    ),
+    defaults(
+        "retries",
+        "0",
+        Integer { least: 0, most: 20 },
+        "How often each is asked again, where a check does not say it.",
+    ),
 ];

@@ -10,12 +10,13 @@ use super::decode::{
     optional, parsed, parsed_items, parsed_list, parsed_text, pattern, sample_values, template, violation,
 };
 use super::environment::{
-    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, ClusterCheck, ClusterChecks, Environment, Health,
-    HelmTarget, KustomizationFolder, Migration, NamespaceRule, NotDeployed, Override, Promote, Release, RenderTarget,
-    Requires, Target, Wave,
+    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckRule, ClusterCheck, ClusterChecks,
+    Environment, Health, HelmTarget, KustomizationFolder, Migration, NamespaceRule, NotDeployed, Override, Promote,
+    Release, RenderTarget, Requires, Sidecar, Target, Wave,
 };
 use super::kubeconfig::kubeconfig;
 use super::layers::EnvironmentLayers;
+use super::noise::Noise;
 use super::probes::{Probe, dependency, probe};
 use super::problem::Problems;
 use super::readiness::{awaited_jobs, ready, tolerance};
@@ -60,11 +61,13 @@ pub(super) fn environment(
         locked_only: optional(node, "locked-only", |node| parsed(node, "reason"))?,
         not_deployed: not_deployed(node.get("not-deployed")?)?,
         unpinned_images: unpinned_images(node.get("unpinned-images")?)?,
+        sidecars: node.get("sidecars")?.list()?.iter().map(sidecar).collect::<Option<_>>()?,
         namespaces: namespaces(node.get("namespaces")?)?,
         waves: node.get("waves")?.list()?.iter().map(wave).collect::<Option<_>>()?,
         await_jobs: optional(node, "await-jobs", awaited_jobs)?,
         ready: ready(node.get("ready")?)?,
         tolerance: tolerance(node.get("tolerance")?)?,
+        noise: node.get("noise")?.list()?.iter().map(noise).collect::<Option<_>>()?,
         migrations: node.get("migrations")?.list()?.iter().map(migration).collect::<Option<_>>()?,
         removed: parsed(node, "removed")?,
         config: sources(node.get("config")?, problems)?,
@@ -230,6 +233,10 @@ fn unpinned_images(node: &Node) -> Option<BTreeMap<ImageReference, AllowedImage>
     node.map()?.entries.iter().map(|entry| Some((entry.key.parse().ok()?, decode(&entry.node)?))).collect()
 }
 
+fn sidecar(node: &Node) -> Option<Sidecar> {
+    Some(Sidecar { name: parsed(node, "name")?, image: optional(node, "image", parsed_text)? })
+}
+
 fn namespaces(node: &Node) -> Option<NamespaceRule> {
     Some(NamespaceRule {
         allow: parsed_list(node, "allow")?,
@@ -245,6 +252,16 @@ fn wave(node: &Node) -> Option<Wave> {
         pattern: pattern(matched)?,
         at_once: node.get("at-once")?.integer()?.try_into().ok()?,
         pause: optional(node, "pause", |node| parse_duration(node.text()?).ok())?.unwrap_or_default(),
+        match_origin: matched.origin.clone(),
+    })
+}
+
+fn noise(node: &Node) -> Option<Noise> {
+    let matched = node.get("match")?;
+    Some(Noise {
+        pattern: pattern(matched)?,
+        object: optional(node, "object", parsed_text)?,
+        fields: parsed_list(node, "fields")?,
         match_origin: matched.origin.clone(),
     })
 }
@@ -283,11 +300,21 @@ fn refuse_services(node: &Node, health: &Health, problems: &mut Problems) {
 }
 
 fn cluster_checks(node: &Node) -> Option<ClusterChecks> {
-    let severities = ClusterCheck::ALL.iter().map(|check| Some((*check, parsed(node, check.as_str())?)));
+    let deadline = |node: &Node| parse_duration(node.text()?).ok();
+    let retries = |node: &Node| node.integer()?.try_into().ok();
+    let usual = (deadline(node.get("deadline")?)?, retries(node.get("retries")?)?);
+    let rules = ClusterCheck::ALL.iter().map(|check| {
+        let own = node.get(check.as_str())?;
+        let rule = CheckRule {
+            severity: parsed(own, "severity")?,
+            deadline: optional(own, "deadline", deadline)?.unwrap_or(usual.0),
+            retries: optional(own, "retries", retries)?.unwrap_or(usual.1),
+        };
+        Some((*check, rule))
+    });
     Some(ClusterChecks {
-        severities: severities.collect::<Option<_>>()?,
+        rules: rules.collect::<Option<_>>()?,
         ready_nodes: node.get("ready-nodes")?.integer()?.try_into().ok()?,
-        deadline: parse_duration(node.get("deadline")?.text()?).ok()?,
     })
 }
 

@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lock_model::{BranchName, Date, EnvironmentName, ImageReference, ServiceName, SuiteName, TreePath};
+use lock_model::{
+    BranchName, Date, EnvironmentName, ImageReference, ImageRepository, ServiceName, SuiteName, TreePath,
+};
 
 use super::branches::Role;
 use super::chart_values::ChartValues;
 use super::kubeconfig::Kubeconfig;
+use super::noise::Noise;
 use super::probes::Probe;
 use super::readiness::{AwaitedJobs, GroupKind, NamedObject, ReadyCondition, Tolerance};
 use super::settings::{PullSecret, SettingSource};
@@ -45,6 +48,8 @@ pub struct Environment {
     pub not_deployed: BTreeMap<ServiceName, NotDeployed>,
     /// Images that may be deployed although neither the lock nor a digest decides them.
     pub unpinned_images: BTreeMap<ImageReference, AllowedImage>,
+    /// Containers that other programs may add to pods.
+    pub sidecars: BTreeSet<Sidecar>,
     /// Namespaces of objects other than the environment's own.
     pub namespaces: NamespaceRule,
     /// Key `await-jobs`: Jobs that no manifest has, found by their label and awaited after the objects. None without it.
@@ -53,6 +58,8 @@ pub struct Environment {
     pub ready: BTreeMap<GroupKind, ReadyCondition>,
     /// What a wait takes for a disturbance that passes.
     pub tolerance: Tolerance,
+    /// Fields that plans and comparisons leave out.
+    pub noise: Vec<Noise>,
     /// Services whose new versions change stored data.
     pub migrations: Vec<Migration>,
     /// The order in which services are deployed; empty: all at once.
@@ -88,6 +95,21 @@ impl Environment {
     pub fn migration_of(&self, name: &ServiceName, path: &TreePath) -> Option<bool> {
         let entries = self.migrations.iter().filter(|entry| entry.pattern.matches(name, path));
         entries.map(|entry| entry.irreversible).reduce(|one, other| one || other)
+    }
+
+    /// The entries of `noise:` for a service.
+    pub fn noise_of(&self, name: &ServiceName, path: &TreePath) -> impl Iterator<Item = &Noise> {
+        self.noise.iter().filter(|entry| entry.pattern.matches(name, path))
+    }
+
+    /// Allows besides what its present rules allow of what other programs do in the cluster, and of what its kubeconfig asks for:
+    /// a release that is brought back is judged by them, like by what the environment requires.
+    pub fn allow_as(&mut self, present: &Self) {
+        self.conflicts.extend(present.conflicts.iter().cloned());
+        self.sidecars.extend(present.sidecars.iter().cloned());
+        if let (Some(own), Some(present)) = (&mut self.kubeconfig, &present.kubeconfig) {
+            own.allow.extend(&present.allow);
+        }
     }
 
     /// Whether some service is given configuration or secrets, or the cluster a login.
@@ -243,6 +265,16 @@ pub struct AllowedImage {
     pub until: Date,
 }
 
+/// A container that other programs may add to pods of the environment (`sidecars:`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Sidecar {
+    /// Name of the container.
+    pub name: String,
+    /// Where its image comes from; `None`: from anywhere.
+    pub image: Option<ImageRepository>,
+}
+
 /// One entry of `waves:`
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -293,9 +325,9 @@ pub struct Health {
 }
 
 impl Health {
-    /// Probes and dependencies, with what messages call each.
+    /// Probes and dependencies that are asked, with what messages call each.
     pub fn questions(&self) -> impl Iterator<Item = (&String, &Probe)> {
-        self.probes.iter().chain(&self.dependencies)
+        self.probes.iter().chain(&self.dependencies).filter(|(_, probe)| probe.severity != CheckSeverity::Off)
     }
 }
 
@@ -303,12 +335,22 @@ impl Health {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClusterChecks {
-    /// What a finding of each check means.
-    pub severities: BTreeMap<ClusterCheck, CheckSeverity>,
+    /// How each check is asked.
+    pub rules: BTreeMap<ClusterCheck, CheckRule>,
     /// How many percent of the nodes must be ready.
     pub ready_nodes: u8,
-    /// How long each check may take.
+}
+
+/// How a check is asked, and what its answer means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckRule {
+    /// What a finding means.
+    pub severity: CheckSeverity,
+    /// How long each answer may take.
     pub deadline: Duration,
+    /// How often it is asked again before a finding counts.
+    pub retries: u32,
 }
 
 lock_model::words! {

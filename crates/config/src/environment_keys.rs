@@ -15,9 +15,9 @@ use super::string_formats::Format;
 pub(super) const ENVIRONMENT: Shape = Keys(ENVIRONMENT_KEYS);
 
 /// `base:` and every entry of `environments:`, as they stand in the file.
-pub(super) const BASE_LAYER: Shape = Keys(&joined::<32, 1, 33>(ENVIRONMENT_KEYS, &[OVERRIDES]));
+pub(super) const BASE_LAYER: Shape = Keys(&joined::<34, 1, 35>(ENVIRONMENT_KEYS, &[OVERRIDES]));
 
-pub(super) const ENVIRONMENT_LAYER: Shape = Keys(&joined::<32, 2, 34>(
+pub(super) const ENVIRONMENT_LAYER: Shape = Keys(&joined::<34, 2, 36>(
     ENVIRONMENT_KEYS,
     &[OVERRIDES, optional("base", Choice(&[("none", "nothing is taken from `base:`")]), "`none` leaves `base:` out.")],
 ));
@@ -141,9 +141,9 @@ const ENVIRONMENT_KEYS: &[Key] = &[
     optional(
         "branch",
         Choice(&[
-            ("integration", "`branches.integration`"),
-            ("staging", "`branches.staging`"),
-            ("production", "`branches.production`"),
+            ("integration", "the branch that `branches.integration` names"),
+            ("staging", "the branch that `branches.staging` names"),
+            ("production", "the branch that `branches.production` names"),
         ]),
         "The role whose branch it runs; by default the role of the same name.",
     ),
@@ -193,6 +193,15 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         ),
         "Images that may be deployed although neither the lock nor a digest decides them, as the manifests write them.",
     ),
+    defaults(
+        "sidecars",
+        "[]",
+        List(&ShortForm(&[
+            required("name", Text(Format::Label), "Name of the container."),
+            optional("image", Text(Format::ImageRepository), "The repository of its image; by default any."),
+        ])),
+        "Containers that other programs may add to pods, such as the proxy of a service mesh; every other one is a finding.",
+    ),
     defaults("namespaces", "{}", NAMESPACES, "Namespaces other than the environment's own."),
     defaults("health", "{}", HEALTH, "What is asked before anything is changed."),
     defaults("suites", "[]", List(&Text(Format::SuiteName)), "Suites to run, in this order."),
@@ -229,6 +238,20 @@ const ENVIRONMENT_KEYS: &[Key] = &[
         ])),
         "Services whose new versions change stored data.",
     ),
+    defaults(
+        "noise",
+        "[]",
+        List(&Keys(&[
+            required("match", Text(Format::Pattern), "Which services are meant."),
+            optional("object", Text(Format::NamedObject), "The object, `KIND/NAME`; by default all of the services."),
+            required(
+                "fields",
+                NonEmptyList(&Text(Format::FieldPath)),
+                "The fields, as plans write them; `*` and `[*]` stand for every key and item.",
+            ),
+        ])),
+        "Fields that other programs write, which plans and comparisons leave out.",
+    ),
     defaults("ready", "{}", READY, "For kinds of objects, the condition that makes them ready."),
     defaults("tolerance", "{}", TOLERANCE, "What a wait takes for a disturbance that passes."),
     defaults(
@@ -243,22 +266,19 @@ const ENVIRONMENT_KEYS: &[Key] = &[
     defaults(
         "waves",
         "[]",
-        List(&ShortForm(
-            Format::Pattern,
-            &[
-                required(
-                    "match",
-                    Text(Format::Pattern),
-                    "Which services belong to it; the last entry that matches decides.",
-                ),
-                defaults("at-once", "4", Integer { least: 1, most: 64 }, "How many services are changed at a time."),
-                optional(
-                    "pause",
-                    Text(Format::Duration),
-                    "How long to wait once it is ready, before the next one; by default not at all.",
-                ),
-            ],
-        )),
+        List(&ShortForm(&[
+            required(
+                "match",
+                Text(Format::Pattern),
+                "Which services belong to it; the last entry that matches decides.",
+            ),
+            defaults("at-once", "4", Integer { least: 1, most: 64 }, "How many services are changed at a time."),
+            optional(
+                "pause",
+                Text(Format::Duration),
+                "How long to wait once it is ready, before the next one; by default not at all.",
+            ),
+        ])),
         "The order in which services are deployed: each wave is ready before the next one begins.",
     ),
     optional(

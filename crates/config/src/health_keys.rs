@@ -1,9 +1,9 @@
 //! The keys of `health`, as data: what an environment is asked before anything is changed.
 
-use super::cluster_keys::CLUSTER_CHECKS;
+use super::cluster_keys::{CHECK_SEVERITY, CLUSTER_CHECKS};
 use super::environment_keys::joined;
 use super::schema_keys::{COMMAND, ENV, PEM_KEYS, PLAIN, SECRET_KEYS};
-use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, Kinds, Named, ShortForm, Source, Text, Tree};
+use super::schema_shape::Shape::{Boolean, Integer, Keys, Kinds, Named, ShortForm, Source, Text, Tree};
 use super::schema_shape::{Key, Kind, Shape, defaults, kind, later_kind, optional, required};
 use super::schema_variables::RUN_VARIABLES;
 use super::string_formats::Format;
@@ -13,7 +13,7 @@ pub(super) const HEALTH: Shape = Keys(&[
     defaults(
         "dependencies",
         "{}",
-        Named(Format::Label, &ShortForm(Format::Dependency(RUN_VARIABLES), DEPENDENCY)),
+        Named(Format::Label, &ShortForm(DEPENDENCY)),
         "What the environment depends on: addresses, by name.",
     ),
     defaults(
@@ -24,12 +24,7 @@ pub(super) const HEALTH: Shape = Keys(&[
     ),
 ]);
 
-const SEVERITY: Key = defaults(
-    "severity",
-    "block",
-    Choice(&[("block", "a failure stops the deployment"), ("warn", "a failure is a warning")]),
-    "What a failure means.",
-);
+const SEVERITY: Key = defaults("severity", "block", CHECK_SEVERITY, "What a failure means.");
 
 const RETRIES: Key = defaults(
     "retries",

@@ -1,11 +1,12 @@
 //! `kubeconfig:`: how the cluster of an environment is reached.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use lock_model::{IdentifierError, identifier};
 
-use super::decode::{optional, parsed};
+use super::decode::{optional, parsed, parsed_list};
 use super::problem::Problems;
 use super::tree::Node;
 use super::values::EnvironmentVariable;
@@ -27,6 +28,23 @@ identifier!(
     }
 );
 
+identifier!(
+    /// A program of the machine by which the user of a kubeconfig logs in.
+    LoginProgram,
+    "name of a login program",
+    "a name on the search path, such as `aws`, or an absolute path without `.` and `..`",
+    at most 1024 characters,
+    pattern r"^([^/\s\x00-\x1f\x7f-][^/\s\x00-\x1f\x7f]*|(/(?!\.\.?(/|$))[^/\x00-\x1f\x7f]+)+)$",
+    check |text| match text.strip_prefix('/') {
+        Some(path) => path.split('/').all(|name| !matches!(name, "" | "." | "..") && !name.contains(char::is_control)),
+        None => {
+            !text.is_empty()
+                && !text.starts_with('-')
+                && !text.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+        }
+    }
+);
+
 impl MachineFile {
     /// The rest of the path, where it lies below the home folder.
     pub fn below_home(&self) -> Option<&str> {
@@ -44,6 +62,31 @@ pub struct Kubeconfig {
     pub encoding: KubeconfigEncoding,
     /// The context; `None`: the one that the kubeconfig calls current.
     pub context: Option<String>,
+    /// What it may ask for besides a direct, encrypted connection.
+    pub allow: KubeconfigAllow,
+}
+
+/// What of a kubeconfig is refused unless it is named here (`kubeconfig.allow:`); by default nothing is allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KubeconfigAllow {
+    /// Key `exec`: the programs by which its user may log in.
+    pub programs: BTreeSet<LoginProgram>,
+    /// The variables that such a program is given, by the job or the kubeconfig.
+    pub variables: BTreeSet<EnvironmentVariable>,
+    /// Key `proxy-url`: the proxies that it may name.
+    pub proxies: BTreeSet<String>,
+    /// Key `insecure-skip-tls-verify`: whether it may leave the server's certificate unchecked.
+    pub insecure: bool,
+}
+
+impl KubeconfigAllow {
+    /// Allows what another one allows as well.
+    pub fn extend(&mut self, other: &Self) {
+        self.programs.extend(other.programs.iter().cloned());
+        self.variables.extend(other.variables.iter().cloned());
+        self.proxies.extend(other.proxies.iter().cloned());
+        self.insecure |= other.insecure;
+    }
 }
 
 /// Where a kubeconfig is. Displayed as the variable's name or the path.
@@ -128,12 +171,31 @@ pub(super) fn kubeconfig(node: &Node, problems: &mut Problems) -> Option<Kubecon
         return None;
     }
     let context = optional(node, "context", |node| node.text().map(str::to_owned))?;
-    Some(Kubeconfig { source, encoding, context })
+    let allow = optional(node, "allow", |node| {
+        let proxies = node.get("proxy-url")?.list()?.iter().map(|proxy| proxy.text().map(str::to_owned));
+        Some(KubeconfigAllow {
+            programs: parsed_list(node, "exec")?,
+            variables: parsed_list(node, "variables")?,
+            proxies: proxies.collect::<Option<_>>()?,
+            insecure: node.get("insecure-skip-tls-verify")?.boolean()?,
+        })
+    })?;
+    Some(Kubeconfig { source, encoding, context, allow: allow.unwrap_or_default() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn t23_a_login_program_is_a_whole_name_or_a_whole_path() {
+        for good in ["aws", "gke-gcloud-auth-plugin", "/usr/local/bin/aws", "kubelogin.exe"] {
+            LoginProgram::try_from(good).unwrap();
+        }
+        for bad in ["", "./aws", "bin/aws", "../aws", "/usr/../aws", "/", "-x", "aws eks", "aws\n", "/usr//aws"] {
+            assert!(LoginProgram::try_from(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_file_of_the_machine_is_absolute_or_below_the_home_folder() {

@@ -1,7 +1,7 @@
 //! From the tree of the file to the trees of its parts: defaults < base < environment; `images` < a service's rule.
 
 use super::branches::Role;
-use super::check::{check, complete};
+use super::check::{check, complete, write_out_short_forms};
 use super::environment_keys;
 use super::merge::{merge, removes_nothing, settle};
 use super::problem::Problems;
@@ -32,6 +32,7 @@ pub(super) struct EnvironmentLayers {
 /// Makes the trees of a file, adding everything that is wrong with their shape.
 pub(super) fn layers(mut root: Node, problems: &mut Problems) -> Layers {
     check(&root, &schema_keys::FILE, Layer::Partial, problems);
+    write_out_short_forms(&mut root, &schema_keys::FILE);
     let (mut base, mut environments) = (None, None);
     if let Value::Map(map) = &mut root.value {
         base = map.remove("base").map(|entry| entry.node);

@@ -38,7 +38,9 @@ mod kubeconfig;
 mod layers;
 mod load;
 mod merge;
+mod noise;
 mod open_secrets;
+mod outdated;
 mod parse;
 mod patterns;
 mod places;
@@ -73,20 +75,21 @@ pub use against_tree::{SuitesStatus, SuperprojectTree, TreeEntry};
 pub use branches::{Branches, Role};
 pub use chart_values::ChartValues;
 pub use environment::{
-    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckSeverity, ClusterCheck, ClusterChecks,
-    Containers, Deployment, Environment, Excluded, Health, HelmTarget, KustomizationFolder, Migration, NamespaceRule,
-    NotDeployed, Promote, ProofRequirement, Release, Removed, RenderTarget, Requires, ServiceSettings, SourceFiles,
-    SourceFolder, Target, TestHooks, Wave,
+    AllowedImage, ApplyTarget, ApprovalFallback, ApprovalRequirement, CheckRule, CheckSeverity, ClusterCheck,
+    ClusterChecks, Containers, Deployment, Environment, Excluded, Health, HelmTarget, KustomizationFolder, Migration,
+    NamespaceRule, NotDeployed, Promote, ProofRequirement, Release, Removed, RenderTarget, Requires, ServiceSettings,
+    Sidecar, SourceFiles, SourceFolder, Target, TestHooks, Wave,
 };
 pub use image_styles::StyledValues;
-pub use kubeconfig::{Kubeconfig, KubeconfigEncoding, KubeconfigSource, MachineFile};
+pub use kubeconfig::{Kubeconfig, KubeconfigAllow, KubeconfigEncoding, KubeconfigSource, LoginProgram, MachineFile};
 pub use lock_model;
+pub use noise::{FieldPart, FieldPath, Noise};
 pub use patterns::{Pattern, PatternError};
 pub use places::{ClusterNamespace, NoPlace, TargetPlace};
 pub use policy_relaxation::{ComparedTree, PolicyRelaxation, RelaxationKind, policy_relaxations};
 pub use probes::{
     HttpQuestion, Probe, ProbeKind, ProbeLogin, ProbePlace, ProbePlaceError, ServicePort, ServiceProtocol,
-    ServiceQuestion, Severity,
+    ServiceQuestion,
 };
 pub use problem::{ConfigErrors, Problem, nearest};
 pub use readiness::{AwaitedJobs, GroupKind, Label, NamedObject, ReadyCondition, Tolerance};

@@ -28,6 +28,10 @@ impl Config {
             return Err(problems.into_errors());
         }
         let layers = layers(root, &mut problems);
+        let modes = layers.environments.iter().filter_map(|one| one.merged.get("mode")?.text());
+        problems.join_environments(
+            modes.chain(layers.environments.iter().map(|one| one.name.as_str())).map(str::to_owned).collect(),
+        );
         references::check(&layers, &mut problems);
         let config = decode::decode(&layers, &mut problems);
         if problems.is_empty() && config.is_none() {

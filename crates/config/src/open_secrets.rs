@@ -24,16 +24,21 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
         given(entry, &mut found);
         for (node, name) in found {
             if let Some(what) = own.get(name) {
-                problems
-                    .add(
-                        &node.origin,
-                        format!("`{name}` holds {what}: no suite, probe, program or setting is given it"),
-                    )
-                    .with_hint("give it a variable of its own, with a login that may do only what it needs");
+                handed_on(problems, node, name, what);
             }
         }
     }
+    let is_kubeconfig = |name: &str| {
+        let mut own = layers.environments.iter().flat_map(own_credentials);
+        own.any(|(one, what)| one == name && what == KUBECONFIG)
+    };
     for environment in &layers.environments {
+        let password = environment.merged.get("pull-secret").and_then(|pull| pull.get("password")?.get("env"));
+        if let Some((node, name)) = password.and_then(|node| Some((node, node.text()?)))
+            && is_kubeconfig(name)
+        {
+            handed_on(problems, node, name, KUBECONFIG);
+        }
         let parts = std::iter::once(&environment.merged).chain(&environment.overrides);
         for source in parts.filter_map(|node| node.get("config")?.list()).flatten() {
             for (node, name) in variables(source) {
@@ -50,6 +55,14 @@ pub(super) fn check(layers: &Layers, problems: &mut Problems) {
     }
 }
 
+const KUBECONFIG: &str = "a kubeconfig";
+
+fn handed_on(problems: &mut Problems, node: &Node, name: &str, what: &str) {
+    problems
+        .add(&node.origin, format!("`{name}` holds {what}: no suite, probe, program or setting is given it"))
+        .with_hint("give it a variable of its own, with a login that may do only what it needs");
+}
+
 /// The variables of an environment by which orchestrator itself reaches cluster and registry, with what they hold.
 fn own_credentials(environment: &EnvironmentLayers) -> Vec<(&str, &'static str)> {
     let variable = |path: &[&str]| {
@@ -59,7 +72,7 @@ fn own_credentials(environment: &EnvironmentLayers) -> Vec<(&str, &'static str)>
         }
         node.text()
     };
-    let kubeconfig = variable(&["kubeconfig", "env"]).map(|name| (name, "a kubeconfig"));
+    let kubeconfig = variable(&["kubeconfig", "env"]).map(|name| (name, KUBECONFIG));
     let pull = variable(&["pull-secret", "password", "env"]).map(|name| (name, "the password of a registry"));
     kubeconfig.into_iter().chain(pull).collect()
 }
@@ -75,12 +88,15 @@ fn credentials(environment: &EnvironmentLayers) -> Vec<(&str, &'static str)> {
     own_credentials(environment).into_iter().chain(logins).collect()
 }
 
-/// Every variable that a key names or fills in, with where it stands; not where a kubeconfig and the password of the pull
-/// secret have their own keys.
+/// Every variable that a key names or fills in, with where it stands; not those of the keys by which a kubeconfig and the
+/// password of the pull secret are read.
 fn given<'a>(entry: &'a Entry, found: &mut Vec<(&'a Node, &'a str)>) {
     let Entry { key, node, .. } = entry;
     match key.as_str() {
-        "kubeconfig" => return,
+        "kubeconfig" => {
+            let allowed = node.map().into_iter().flat_map(|map| &map.entries).filter(|entry| entry.key == "allow");
+            return allowed.for_each(|entry| given(entry, found));
+        }
         "pull-secret" => {
             let username = node.map().into_iter().flat_map(|map| &map.entries).filter(|entry| entry.key == "username");
             return username.for_each(|entry| given(entry, found));

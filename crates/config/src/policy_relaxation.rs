@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::environment::{
-    AllowedImage, ApprovalFallback, ApprovalRequirement, ClusterChecks, Environment, Health, NotDeployed, Promote,
-    ProofRequirement, Release, RenderTarget, Requires, Target,
+    AllowedImage, ApprovalFallback, ApprovalRequirement, CheckRule, ClusterChecks, Environment, Health, NotDeployed,
+    Promote, ProofRequirement, Release, RenderTarget, Requires, Sidecar, Target,
 };
-use super::kubeconfig::Kubeconfig;
-use super::probes::{Probe, Severity};
+use super::kubeconfig::{Kubeconfig, KubeconfigAllow};
+use super::noise::FieldPath;
+use super::probes::Probe;
 use super::service_relaxation::compare_services;
 use super::source_relaxation::{compare_forge, compare_registries, compare_submodules};
 use super::suite_relaxation::{compare_suites, compare_variables};
@@ -173,6 +174,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         // For each service.
         await_jobs: _,
         ready,
+        noise,
         migrations,
         removed,
         // When, not what.
@@ -187,6 +189,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         pull_secret,
         // By themselves, with their days.
         unpinned_images: _,
+        sidecars,
         health,
         // By themselves, with their files.
         suites: _,
@@ -220,7 +223,7 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
         found.add(RelaxationKind::Environment, message);
     }
     let cluster = |kubeconfig: &Option<Kubeconfig>| {
-        let one = kubeconfig.as_ref().map(|Kubeconfig { source, encoding: _, context }| match context {
+        let one = kubeconfig.as_ref().map(|Kubeconfig { source, encoding: _, context, allow: _ }| match context {
             Some(context) => format!("{source}, context {context}"),
             None => source.to_string(),
         });
@@ -229,6 +232,9 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
     if cluster(kubeconfig) != cluster(&after.kubeconfig) {
         let message = format!("`kubeconfig` is {}, it was {}", cluster(&after.kubeconfig), cluster(kubeconfig));
         found.add(RelaxationKind::Environment, message);
+    }
+    if let (Some(before), Some(after)) = (kubeconfig, &after.kubeconfig) {
+        compare_allowed(&before.allow, &after.allow, found);
     }
     if *pull_secret != after.pull_secret {
         found.add(RelaxationKind::Environment, "the cluster pulls images by another login".to_owned());
@@ -245,9 +251,31 @@ fn compare_environment(before: &Environment, after: &Environment, tree: Compared
     }
     compare_requirements(before, after, found);
     compare_unpinned_images(before, after, found);
+    let is_allowed = |new: &Sidecar| {
+        sidecars.iter().any(|old| old.name == new.name && (old.image.is_none() || old.image == new.image))
+    };
+    for Sidecar { name, image } in after.sidecars.iter().filter(|new| !is_allowed(new)) {
+        let image = image.as_ref().map_or("any image".to_owned(), |image| format!("images of `{image}`"));
+        let message = format!("container `{name}` with {image} may be added to pods");
+        found.add(RelaxationKind::Images, message);
+    }
     for (kind, asked) in ready {
         if after.ready.get(kind) != Some(asked) {
             let message = format!("`{kind}` is ready without `{}: {}`", asked.condition, asked.value);
+            found.add(RelaxationKind::Deployment, message);
+        }
+    }
+    for new in &after.noise {
+        let declared = |field: &FieldPath| {
+            noise.iter().any(|old| {
+                old.pattern == new.pattern
+                    && (old.object.is_none() || old.object == new.object)
+                    && old.fields.contains(field)
+            })
+        };
+        for field in new.fields.iter().filter(|field| !declared(field)) {
+            let object = new.object.as_ref().map_or("every object".to_owned(), |object| format!("`{object}`"));
+            let message = format!("`{field}` of {object} of `{}` is noise", new.pattern);
             found.add(RelaxationKind::Deployment, message);
         }
     }
@@ -417,8 +445,9 @@ fn compare_probes(
         };
         // A deadline makes no answer a good one, and asking again needs a good one too.
         let Probe { kind: _, severity: _, deadline: _, retries: _ } = old;
-        if (old.severity, new.severity) == (Severity::Block, Severity::Warn) {
-            found.add(RelaxationKind::Health, format!("{word} `{name}` does not stop a deployment any more"));
+        if new.severity > old.severity {
+            let (was, is) = (old.severity, new.severity);
+            found.add(RelaxationKind::Health, format!("{word} `{name}` is `{is}`, it was `{was}`"));
         }
         let what = if new.command().is_some() { "runs something else" } else { "asks something else" };
         let files = [new.command().and_then(CommandLine::file), new.certificate_file()];
@@ -428,11 +457,30 @@ fn compare_probes(
     }
 }
 
+fn compare_allowed(before: &KubeconfigAllow, after: &KubeconfigAllow, found: &mut Found) {
+    let KubeconfigAllow { programs, variables, proxies, insecure } = before;
+    let mut add = |what: String| found.add(RelaxationKind::Environment, format!("`kubeconfig` may {what}"));
+    if let Some(new) = quoted(after.programs.difference(programs)) {
+        add(format!("log in by {new}"));
+    }
+    if let Some(new) = quoted(after.variables.difference(variables)) {
+        add(format!("give a login program {new}"));
+    }
+    if let Some(new) = quoted(after.proxies.difference(proxies)) {
+        add(format!("name the proxy {new}"));
+    }
+    if after.insecure && !insecure {
+        add("leave the certificate of the server unchecked".to_owned());
+    }
+}
+
 fn compare_cluster_checks(before: &ClusterChecks, after: &ClusterChecks, found: &mut Found) {
-    let ClusterChecks { severities, ready_nodes, deadline: _ } = before;
-    for (check, old) in severities {
-        if let Some(new) = after.severities.get(check).filter(|new| *new > old) {
-            found.add(RelaxationKind::Health, format!("check `{check}` is `{new}`, it was `{old}`"));
+    let ClusterChecks { rules, ready_nodes } = before;
+    for (check, old) in rules {
+        // As with probes, neither deadline nor retries make a finding none.
+        let CheckRule { severity: was, deadline: _, retries: _ } = *old;
+        if let Some(is) = after.rules.get(check).map(|new| new.severity).filter(|is| *is > was) {
+            found.add(RelaxationKind::Health, format!("check `{check}` is `{is}`, it was `{was}`"));
         }
     }
     if after.ready_nodes < *ready_nodes {

@@ -9,6 +9,7 @@ use lock_model::{ErrorClass, TreePath};
 
 use super::decode::{command_line, optional, parsed, template};
 use super::decode_environment::source_value;
+use super::environment::CheckSeverity;
 use super::hosts::is_host_port;
 use super::problem::Problems;
 use super::schema_variables::RUN_VARIABLES;
@@ -24,21 +25,11 @@ pub struct Probe {
     /// What is asked.
     pub kind: ProbeKind,
     /// What a failure means.
-    pub severity: Severity,
+    pub severity: CheckSeverity,
     /// How long the answer may take.
     pub deadline: Duration,
     /// How often it is asked again before a failure counts.
     pub retries: u32,
-}
-
-lock_model::words! {
-    /// `severity:` of a probe.
-    Severity, "severity" {
-        /// A failure stops the deployment.
-        Block = "block",
-        /// A failure is a warning.
-        Warn = "warn",
-    }
 }
 
 /// What a probe asks.

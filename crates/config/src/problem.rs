@@ -174,6 +174,8 @@ pub(super) struct Problems {
     list: Vec<Problem>,
     /// What stands for every problem after the first thousand.
     unlisted: Problem,
+    /// Names and modes of environments, for which `base` is read once each.
+    environments: BTreeSet<String>,
 }
 
 impl Problems {
@@ -181,11 +183,26 @@ impl Problems {
         let message = format!("there are more than these {MOST_PROBLEMS} problems");
         let file = Arc::clone(&source.name);
         let unlisted = Problem { file, place: None, message, hint: None, excerpt: None, topic: Topic::Other };
-        Self { source, list: Vec::new(), unlisted }
+        Self { source, list: Vec::new(), unlisted, environments: BTreeSet::new() }
     }
 
     pub(super) fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// What is wrong in `base` with each of these is said once.
+    pub(super) fn join_environments(&mut self, names: BTreeSet<String>) {
+        self.environments = names;
+    }
+
+    /// A message without names of environments.
+    fn unnamed(&self, message: &str) -> String {
+        let is_joined = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+        let words = message.split_inclusive(|c| !is_joined(c)).map(|word| {
+            let name = word.trim_end_matches(|c| !is_joined(c));
+            if self.environments.contains(name) { word.replacen(name, "…", 1) } else { word.to_owned() }
+        });
+        words.collect()
     }
 
     pub(super) fn add(&mut self, origin: &Origin, message: impl Into<String>) -> &mut Problem {
@@ -205,7 +222,13 @@ impl Problems {
         let message = shown(&message.into());
         let problem = Problem { file, place, message, hint: None, excerpt, topic: Topic::Other };
         // Base is read once for each environment: the same sentence about the same place is said once.
-        let known = self.list.iter().position(|other| other.place == problem.place && other.message == problem.message);
+        let is_base = problem.place.as_ref().is_some_and(|place| place.path.split('.').next() == Some("base"));
+        let unnamed = is_base.then(|| self.unnamed(&problem.message));
+        let is_same = |other: &Problem| match &unnamed {
+            Some(unnamed) => self.unnamed(&other.message) == *unnamed,
+            None => other.message == problem.message,
+        };
+        let known = self.list.iter().position(|other| other.place == problem.place && is_same(other));
         let index = known.unwrap_or_else(|| {
             self.list.push(problem);
             self.list.len() - 1

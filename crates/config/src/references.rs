@@ -43,15 +43,44 @@ fn keys_of(node: Option<&Node>) -> Vec<&str> {
     entries.iter().map(|entry| entry.key.as_str()).collect()
 }
 
-/// Programs of suites and probes that lie in the superproject.
+fn entries_of(node: Option<&Node>) -> Vec<&Node> {
+    let entries = node.and_then(Node::map).map(|map| map.entries.as_slice()).unwrap_or_default();
+    entries.iter().map(|entry| &entry.node).collect()
+}
+
+/// Programs: names on a search path, or files of the superproject.
 fn check_programs(layers: &Layers, problems: &mut Problems) {
-    let probes = layers.environments.iter().filter_map(|environment| environment.merged.get("health")?.get("probes"));
-    for entry in layers.file.get("suites").into_iter().chain(probes).filter_map(Node::map).flat_map(|map| &map.entries)
-    {
-        let Some(program) = entry.node.get("command").and_then(Node::list).and_then(<[Node]>::first) else { continue };
-        let Some(path) = program.text().and_then(|text| text.strip_prefix("./")) else { continue };
-        if let Err(error) = named_file(path) {
-            problems.add(&program.origin, error);
+    let mut commands = entries_of(layers.file.get("suites"));
+    for environment in &layers.environments {
+        let health = environment.merged.get("health");
+        for key in ["probes", "dependencies"] {
+            commands.extend(entries_of(health.and_then(|health| health.get(key))));
+        }
+        for part in std::iter::once(&environment.merged).chain(&environment.overrides) {
+            let settings = ["config", "secret"].iter().filter_map(|key| part.get(key)?.list());
+            commands.extend(settings.flatten());
+        }
+    }
+    for command in commands {
+        let program = command.get("command").and_then(Node::list).and_then(<[Node]>::first);
+        let Some((program, text)) = program.and_then(|node| Some((node, node.text()?))) else { continue };
+        match text.strip_prefix("./") {
+            Some(path) => {
+                if let Err(error) = named_file(path) {
+                    problems.add(&program.origin, error);
+                }
+            }
+            None if text.contains('/') => {
+                let name = text.rsplit('/').next().unwrap_or(text);
+                let hint = if text.starts_with('/') {
+                    format!("write `{name}`, and put its folder on the search path (`PATH`) of the job")
+                } else {
+                    format!("a file of the superproject is `./{text}`")
+                };
+                let message = format!("`{text}` is a path: a program is named as on the search path, or by `./PATH`");
+                problems.add(&program.origin, message).with_hint(hint);
+            }
+            None => {}
         }
     }
 }

@@ -43,7 +43,10 @@ fn schema(shape: &Shape, layer: Layer) -> Map<String, Value> {
             })
         }
         Shape::Keys(keys) => keys_schema(keys, layer),
-        Shape::ShortForm(format, keys) => json!({ "anyOf": [format.schema(), keys_schema(keys, layer)] }),
+        Shape::ShortForm(keys) => {
+            let short = keys.first().map(|first| schema(&first.shape, layer)).unwrap_or_default();
+            json!({ "anyOf": [short, keys_schema(keys, layer)] })
+        }
         Shape::Kinds(kinds) => kinds_schema(kinds, layer),
         Shape::Tree(_) => json!({ "type": "object" }),
         Shape::Later => json!(false),
@@ -108,6 +111,8 @@ fn nullable(mut map: Map<String, Value>, layer: Layer) -> Value {
             map.insert("type".to_owned(), json!([kind, "null"]));
         } else if let Some(Value::Array(words)) = map.get_mut("enum") {
             words.push(Value::Null);
+        } else if let Some(Value::Array(forms)) = map.get_mut("anyOf") {
+            forms.push(json!({ "type": "null" }));
         }
     }
     Value::Object(map)

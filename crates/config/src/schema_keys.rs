@@ -2,7 +2,7 @@
 
 use super::environment_keys::{BASE_LAYER, ENVIRONMENT_LAYER};
 use super::schema_shape::Shape::{Boolean, Choice, Integer, Keys, Kinds, List, Named, NonEmptyList, Source, Text};
-use super::schema_shape::{Key, Kind, Shape, defaults, kind, later, optional, required};
+use super::schema_shape::{Key, Kind, Shape, defaults, kind, later, later_word, optional, required};
 use super::schema_variables::{REPOSITORY_VARIABLES, RUN_VARIABLES, TAG_VARIABLES};
 use super::string_formats::Format;
 
@@ -57,7 +57,16 @@ const BRANCHES: &[Key] = &[
 ];
 
 const FORGE: &[Key] = &[
-    required("kind", Choice(&[("local", "files in a folder beside a bare repository")]), "Which kind it is."),
+    required(
+        "kind",
+        Choice(&[
+            ("local", "files in a folder beside a bare repository"),
+            later_word("github"),
+            later_word("gitlab"),
+            later_word("gitea"),
+        ]),
+        "Which kind it is.",
+    ),
     required(
         "repository",
         Text(Format::RepositoryUrl),

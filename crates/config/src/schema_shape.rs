@@ -23,8 +23,8 @@ pub(super) enum Shape {
     Named(Format, &'static Self),
     /// A map with these keys.
     Keys(&'static [Key]),
-    /// A map with these keys; a text of the format stands for the first key alone.
-    ShortForm(Format, &'static [Key]),
+    /// A map with these keys; a text stands for the first key alone.
+    ShortForm(&'static [Key]),
     /// A map whose `kind` says which other keys it has.
     Kinds(&'static [Kind]),
     /// A map with exactly one of the sources' keys.
@@ -115,7 +115,7 @@ pub(super) const fn later_word(word: &'static str) -> (&'static str, &'static st
 /// The words of a choice that this version has, each with what it means.
 pub(super) fn available_words(
     words: &'static [(&'static str, &'static str)],
-) -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+) -> impl Iterator<Item = &'static (&'static str, &'static str)> + Clone {
     words.iter().filter(|(_, meaning)| !meaning.is_empty())
 }
 

@@ -40,6 +40,8 @@ impl Config {
                 SettingOrigin::Variable { .. } | SettingOrigin::File { .. } | SettingOrigin::Set(_) => {}
             }
         }
+        let logging_in = environments().filter_map(|environment| environment.kubeconfig.as_ref());
+        named.extend(logging_in.flat_map(|kubeconfig| &kubeconfig.allow.variables));
         let commands = suites.chain(probes).chain(commands).flat_map(CommandLine::secret_variables);
         commands.chain(containers.flatten()).chain(kubeconfigs).chain(pulls).chain(logins).chain(named).collect()
     }

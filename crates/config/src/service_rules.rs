@@ -237,7 +237,8 @@ impl Config {
         let overrides = environment.overrides.iter().map(|entry| (&entry.pattern, &entry.match_origin));
         let migrations = environment.migrations.iter().map(|entry| (&entry.pattern, &entry.match_origin));
         let waves = environment.waves.iter().map(|entry| (&entry.pattern, &entry.match_origin));
-        for (pattern, origin) in overrides.chain(migrations).chain(waves) {
+        let noise = environment.noise.iter().map(|entry| (&entry.pattern, &entry.match_origin));
+        for (pattern, origin) in overrides.chain(migrations).chain(waves).chain(noise) {
             if !matched(pattern) {
                 no_service(origin, pattern);
             }
@@ -245,9 +246,11 @@ impl Config {
         for name in environment.not_deployed.keys() {
             if !services.iter().any(|service| &service.name == name) {
                 let origin = origin_in(&["not-deployed", name.as_str()]).unwrap_or(Origin::Default);
+                let by_short = services.iter().find(|service| service.short_name() == name.as_str());
+                let wanted = by_short.map_or(name.as_str(), |service| service.name.as_str());
                 problems
                     .add(&origin, format!("no service is named `{name}`"))
-                    .suggest(name.as_str(), services.iter().map(|service| service.name.as_str()));
+                    .suggest(wanted, services.iter().map(|service| service.name.as_str()));
             }
         }
         for service in services {

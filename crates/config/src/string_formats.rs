@@ -7,7 +7,8 @@ use lock_model::{
 use schemars::JsonSchema;
 
 use super::hosts::{is_host, is_host_port};
-use super::kubeconfig::MachineFile;
+use super::kubeconfig::{LoginProgram, MachineFile};
+use super::noise::{self, FieldPath};
 use super::probes::{ProbePlace, service_url};
 use super::readiness::{GroupKind, Label, NamedObject};
 use super::release_inputs::named_file;
@@ -37,7 +38,11 @@ pub(super) enum Format {
     EnvironmentVariable,
     /// A file of the machine.
     MachineFile,
+    /// A program by which the user of a kubeconfig logs in.
+    LoginProgram,
     ValuesPath,
+    /// The path of a field of an object.
+    FieldPath,
     /// `GROUP/KIND`
     GroupKind,
     /// An object by its kind and name, such as `Namespace/monitoring`.
@@ -53,6 +58,8 @@ pub(super) enum Format {
     UnpinnedImage,
     /// An image reference with a digest.
     PinnedImage,
+    /// A repository of images with its registry.
+    ImageRepository,
     /// An amount of a resource, as Kubernetes writes it.
     Quantity,
     Duration,
@@ -117,11 +124,13 @@ impl Format {
             Self::Namespace => parse::<Namespace>(text),
             Self::ObjectName => parse::<ObjectName>(text),
             Self::MachineFile => parse::<MachineFile>(text),
+            Self::LoginProgram => parse::<LoginProgram>(text),
             Self::EnvironmentVariable if is_login(text) => refused(format!(
                 "`{escaped}` is a variable of orchestrator itself or a login: no suite, probe or address is given it"
             )),
             Self::EnvironmentVariable => parse::<EnvironmentVariable>(text),
             Self::ValuesPath => parse::<ValuesPath>(text),
+            Self::FieldPath => parse::<FieldPath>(text),
             Self::GroupKind => parse::<GroupKind>(text),
             Self::NamedObject => parse::<NamedObject>(text),
             Self::ObjectLabel => parse::<Label>(text),
@@ -146,6 +155,7 @@ impl Format {
                 Ok(_) => Ok(()),
                 Err(error) => refused(error.to_string()),
             },
+            Self::ImageRepository => parse::<ImageRepository>(text),
             Self::Quantity if is_quantity(text) => Ok(()),
             Self::Quantity => refused(format!("`{escaped}` is no amount of a resource, such as `500m` or `512Mi`")),
             Self::Duration => parse_duration(text).map(drop).map_err(|error| error.to_string().into()),
@@ -215,11 +225,13 @@ impl Format {
             Self::Namespace => pattern_of::<Namespace>(),
             Self::ObjectName => pattern_of::<ObjectName>(),
             Self::MachineFile => pattern_of::<MachineFile>(),
+            Self::LoginProgram => pattern_of::<LoginProgram>(),
             Self::EnvironmentVariable => {
                 let name = pattern_of::<EnvironmentVariable>();
                 format!("^(?!{}){}", login_pattern(), name.trim_start_matches('^'))
             }
             Self::ValuesPath => pattern_of::<ValuesPath>(),
+            Self::FieldPath => noise::PATTERN.to_owned(),
             Self::GroupKind => pattern_of::<GroupKind>(),
             Self::NamedObject => pattern_of::<NamedObject>(),
             Self::ObjectLabel => pattern_of::<Label>(),
@@ -229,6 +241,7 @@ impl Format {
             Self::Platform => pattern_of::<Platform>(),
             Self::UnpinnedImage => r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$".to_owned(),
             Self::PinnedImage => r"^[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$".to_owned(),
+            Self::ImageRepository => pattern_of::<ImageRepository>(),
             Self::Quantity => r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$".to_owned(),
             Self::Duration => "^(?=[0-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$".to_owned(),
             Self::Date => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$".to_owned(),

@@ -45,6 +45,12 @@ lock_model::words! {
 }
 
 impl AllowedSource {
+    /// The one repository of an address; `None` for one without encryption, which none allows.
+    pub(super) fn of(address: &RepositoryUrl) -> Option<Self> {
+        let name = address.as_str().strip_prefix("https://")?;
+        Self::try_from(name.strip_suffix(".git").unwrap_or(name)).ok()
+    }
+
     /// Whether everything that the other one allows is allowed by this one.
     pub fn covers(&self, other: &Self) -> bool {
         let (host, path) = self.parts();

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::{
-    AssignedKind, ComparedTree, Config, Deployment, EnvironmentVariable, InputCoverage, Mirror, PolicyRelaxation,
-    ProbeKind, ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings, SettingOrigin,
-    SettingSource, Severity, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, Values, Variable,
-    policy_relaxations,
+    AssignedKind, CheckSeverity, ComparedTree, Config, Deployment, EnvironmentVariable, InputCoverage, Mirror,
+    PolicyRelaxation, ProbeKind, ProgramName, PushedPolicy, RelaxationKind, RevisionPolicy, Role, ServiceSettings,
+    SettingOrigin, SettingSource, ShowOrigin, SourceFolder, SourceValue, Submodules, SuiteKind, Target, Values,
+    Variable, policy_relaxations,
 };
 use lock_model::{CommitId, Date, Digest, EnvironmentName, FileMode, ServiceName, SuiteName, TreePath, config_digest};
 
@@ -91,7 +91,7 @@ fn the_demo_has_its_values() {
     assert!(
         matches!(&gateway.kind, ProbeKind::Http(asked) if asked.url.as_str() == "{url}/healthz" && asked.status == 200)
     );
-    assert_eq!((gateway.severity, gateway.deadline), (Severity::Block, Duration::from_secs(5)));
+    assert_eq!((gateway.severity, gateway.deadline), (CheckSeverity::Block, Duration::from_secs(5)));
     let db = &staging.health.dependencies["db"].kind;
     assert_eq!(db, &ProbeKind::Tcp { address: "127.0.0.1:5432".to_owned() });
 
@@ -133,7 +133,7 @@ fn layers_merge_deeply_and_lists_replace() {
     assert!(matches!(&production.url, Some(SourceValue::Value(_))));
     assert_eq!((&staging.release.is_none(), production.release.is_some()), (&true, true));
     let gateway = &production.health.probes["gateway"];
-    assert_eq!((gateway.severity, gateway.deadline), (Severity::Block, Duration::from_secs(90)));
+    assert_eq!((gateway.severity, gateway.deadline), (CheckSeverity::Block, Duration::from_secs(90)));
     assert!(
         matches!(&gateway.kind, ProbeKind::Http(asked) if asked.url.as_str() == "{url}/healthz" && asked.status == 204)
     );
@@ -181,6 +181,7 @@ fn the_first_rule_that_matches_decides() {
 fn every_problem_with_submodules_is_said_at_once() {
     let text = r#"version: 1
 forge: { kind: local, repository: https://forge.example/shop/shop }
+project: { prefix: shop- }
 images: { repository: "registry.example/{path}", tags: [main] }
 services:
   - match: services/*
@@ -192,7 +193,7 @@ environments:
     namespace: shop
     target: { kind: render, source: "{path}/deploy", branch: deploy }
     deploy: ["services/*", "infra/*"]
-    not-deployed: { shop-crat: { reason: r, owner: o, until: "2026-01-01" } }
+    not-deployed: { cart: { reason: r, owner: o, until: "2026-01-01" } }
     overrides: [{ match: shop-chart, namespaces: { rewrite: true } }]
     migrations: [{ match: shop-orders, irreversible: true }]
     waves: [ops/*, { match: shop-till }]
@@ -209,18 +210,18 @@ environments:
         .collect();
     insta::assert_snapshot!(said.join("\n"), @r#"
     0: : no rule of `services` matches the submodule at `other/x` (a rule `- match: "**"` at the end is for all that is left)
-    5: services[0]: submodule `services/Upper`: `Upper` is not a valid service name: lower-case letters, digits, `.`, `_`, `-`, starting with a letter or digit, at most 128 (a rule with `name:` gives it another)
-    5: services[0]: service `a__-b`: `registry.example/services/a__-b` is not a valid image repository: a registry host and lower-case path segments, such as `ghcr.io/shop/cart`
-    6: services[1]: `services/shop-cart` and `ops/shop-cart` are both named `shop-cart` (a rule with `name:` gives one of them another)
-    7: services[2].match: rule `services/shop-cart` never decides: rules before it match all that it matches
-    8: services[3].match: pattern `nothing/here` matches no submodule
-    13: environments.staging.deploy[1]: pattern `infra/*` matches no service
-    14: environments.staging.not-deployed.shop-crat: no service is named `shop-crat` (did you mean `shop-cart`?)
-    15: environments.staging.overrides[0].match: pattern `shop-chart` matches no service (did you mean `shop-cart`?)
-    16: environments.staging.migrations[0].match: pattern `shop-orders` matches no service
-    17: environments.staging.waves: target `render` writes all services at once: it has no waves (what follows the branch decides on the order)
-    17: environments.staging.waves: no wave of `staging` has `shop-cart`, `a__-b` (a first wave `"**"` has every service that no later wave names)
-    17: environments.staging.waves[1].match: pattern `shop-till` matches no service
+    6: services[0]: submodule `services/Upper`: `Upper` is not a valid service name: lower-case letters, digits, `.`, `_`, `-`, starting with a letter or digit, at most 128 (a rule with `name:` gives it another)
+    6: services[0]: service `a__-b`: `registry.example/services/a__-b` is not a valid image repository: a registry host and lower-case path segments, such as `ghcr.io/shop/cart`
+    7: services[1]: `services/shop-cart` and `ops/shop-cart` are both named `shop-cart` (a rule with `name:` gives one of them another)
+    8: services[2].match: rule `services/shop-cart` never decides: rules before it match all that it matches
+    9: services[3].match: pattern `nothing/here` matches no submodule
+    14: environments.staging.deploy[1]: pattern `infra/*` matches no service
+    15: environments.staging.not-deployed.cart: no service is named `cart` (did you mean `shop-cart`?)
+    16: environments.staging.overrides[0].match: pattern `shop-chart` matches no service (did you mean `shop-cart`?)
+    17: environments.staging.migrations[0].match: pattern `shop-orders` matches no service
+    18: environments.staging.waves: target `render` writes all services at once: it has no waves (what follows the branch decides on the order)
+    18: environments.staging.waves: no wave of `staging` has `shop-cart`, `a__-b` (a first wave `"**"` has every service that no later wave names)
+    18: environments.staging.waves[1].match: pattern `shop-till` matches no service
     "#);
 }
 
@@ -452,18 +453,19 @@ fn every_value_says_where_it_comes_from() {
       tag: "{mode}-{id8}"            # 19
     # defaults:
     #   health.probes.gateway.retries: 0
-    #   health.checks.api: block
-    #   health.checks.namespace: block
-    #   health.checks.permissions: block
-    #   health.checks.references: block
-    #   health.checks.quota: block
-    #   health.checks.replicas: warn
-    #   health.checks.nodes: warn
-    #   health.checks.capacity: warn
-    #   health.checks.certificate: warn
-    #   health.checks.clock: warn
+    #   health.checks.api.severity: block
+    #   health.checks.namespace.severity: block
+    #   health.checks.permissions.severity: block
+    #   health.checks.references.severity: block
+    #   health.checks.quota.severity: block
+    #   health.checks.replicas.severity: warn
+    #   health.checks.nodes.severity: warn
+    #   health.checks.capacity.severity: warn
+    #   health.checks.certificate.severity: warn
+    #   health.checks.clock.severity: warn
     #   health.checks.ready-nodes: 100
     #   health.checks.deadline: 30s
+    #   health.checks.retries: 0
     #   requires.proof: stored
     #   namespaces.rewrite: false
     #   tolerance.restarts: 2
@@ -978,4 +980,93 @@ environments:
     let refused = load(text).assign_services(&all).unwrap_err().to_string();
     assert!(refused.contains("wave `database` has no service: later waves name all of them"), "{refused}");
     load(&text.replace(r#"[database, "**"]"#, r#"["**", web]"#)).assign_services(&all).unwrap();
+}
+
+/// What `base` says for every environment is wrong once, whatever the pass that finds it.
+#[test]
+fn a_fault_of_base_is_one_problem_and_not_one_for_each_environment() {
+    let file = |base: &str| {
+        format!(
+            "version: 1\nproject: {{ prefix: shop- }}\nimages: {{ repository: \"ghcr.io/shop/{{short}}\", tags: [\"main-{{sha7}}\"] \
+             }}\nservices: [{{ match: \"**\" }}]\nbase:\n{base}environments:\n  one: {{ namespace: one }}\n  two: {{ namespace: \
+             two, mode: test }}\n  three: {{ namespace: three }}\n"
+        )
+    };
+    let render =
+        |branch: &str| format!("  target: {{ kind: render, source: \"{{path}}\", {branch} }}\n  deploy: [\"**\"]\n");
+    let good = render("branch: \"deploy/{mode}\"");
+    let helm = "  target: { kind: helm, chart: \"{path}\", values: { a: \"{config}\" } }\n  deploy: [\"**\"]\n";
+    for (base, expected) in [
+        (render("branch: \"a..b/{mode}\""), "filled in, `a..b/one` is not a valid branch name"),
+        (render("branch: \"deploy/{moed}\""), "moed"),
+        (render("branch: \"deploy/{mode}\", folder: \"/x/{mode}\""), "filled in, `/x/one` is not a valid path"),
+        (render(""), "`branch` is missing"),
+        (format!("{good}  suites: [smoke]\n"), "no suite is named `smoke`"),
+        (format!("{good}  requires: {{ proven-in: nowhere }}\n"), "no environment is named `nowhere`"),
+        (format!("{good}  config: [{{ env: A, format: dotenv }}]\n"), "target `render` writes to none"),
+        ("  deploy: [\"**\"]\n".to_owned(), "environment `one` deploys services and has no `target`"),
+        (format!("{helm}  kubeconfig: {{ env: A }}\n"), "environment `one` has no `config`"),
+    ] {
+        let errors = Config::parse("orchestrator.yaml", file(&base).as_bytes()).unwrap_err();
+        let lines: Vec<String> = errors.problems().iter().map(config::Problem::line_text).collect();
+        let [line] = lines.as_slice() else { panic!("{base}{lines:#?}") };
+        assert!(line.contains(expected), "{expected}: {line}");
+    }
+    // What each environment says by itself is as many problems.
+    let text = file(&good).replace("namespace: one", "namespace: One").replace("namespace: two", "namespace: Two");
+    assert_eq!(Config::parse("orchestrator.yaml", text.as_bytes()).unwrap_err().problems().len(), 2);
+}
+
+/// A program is a name on the search path, or a file of the superproject: nothing looks for other paths.
+#[test]
+fn a_program_that_is_another_path_says_what_is_looked_for() {
+    let probe = "health: { probes: { a: { kind: command, command: [PROGRAM] } } }";
+    let question = "health: { dependencies: { a: { kind: command, command: [PROGRAM] } } }";
+    let setting = "secret: [{ command: [PROGRAM], format: json }]";
+    for place in [probe, question, setting, "suites: [a]"] {
+        for (program, hint) in [
+            ("/opt/bin/k6", "write `k6`, and put its folder on the search path (`PATH`) of the job"),
+            ("tests/k6", "a file of the superproject is `./tests/k6`"),
+        ] {
+            let text = format!(
+                "version: 1\nimages: {{ repository: \"ghcr.io/shop/{{short}}\", tags: [\"main-{{sha7}}\"] }}\nservices: [{{ match: \
+                 \"**\" }}]\nsuites: {{ a: {{ kind: command, command: [SUITE] }} }}\nenvironments:\n  one: {{ {place} }}\n"
+            );
+            let suite = if place == "suites: [a]" { program } else { "./a" };
+            let text = text.replace("SUITE", suite).replace("PROGRAM", program);
+            let errors = Config::parse("orchestrator.yaml", text.as_bytes()).unwrap_err();
+            let problems: Vec<&config::Problem> =
+                errors.problems().iter().filter(|problem| problem.message().contains(program)).collect();
+            let [problem] = problems.as_slice() else { panic!("{place}: {errors}") };
+            assert!(problem.message().starts_with(&format!("`{program}` is a path: ")), "{place}: {problem}");
+            assert_eq!(problem.hint(), Some(hint), "{place}");
+        }
+    }
+}
+
+#[test]
+fn what_has_no_effect_any_more_is_named_with_its_place() {
+    let text = "version: 1\nimages: { repository: \"ghcr.io/shop/{short}\", tags: [\"main-{sha7}\"] }\nservices: [{ match: \"**\" }]\n\
+                submodules:\n  allow:\n  - forge.example/shop\n  - forge.example/shop2\n  - old.example\n\
+                base:\n  not-deployed: { shop-a: { reason: later, owner: ana, until: \"2025-11-19\" } }\n\
+                environments:\n  one:\n    unpinned-images:\n      busybox:1: { reason: tool, owner: ana, until: \"2025-11-20\" }\n\
+                \x20     busybox:2: { reason: tool, owner: ana, until: \"2024-01-01\" }\n\
+                \x20   requires:\n      approvals:\n        count: 2\n        fallback: { count: 1, owner: ana, reason: alone, until: \"2025-01-31\" }\n\
+                \x20 two: {}\n";
+    let config = load(text);
+    let found = |problems: Vec<config::Problem>| {
+        problems.iter().map(|one| format!("{}: {}", one.line().unwrap(), one.message())).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(config.passed_exceptions("2025-11-20".parse().unwrap())),
+        [
+            "10: 2025-11-19 has passed: a deployment that leaves `shop-a` out is refused",
+            "15: 2024-01-01 has passed: a deployment with `busybox:2` is refused",
+            "19: 2025-01-31 has passed: this number of approvals is enough no longer",
+        ]
+    );
+    let addresses = ["https://forge.example/shop/a.git", "https://FORGE.example:443/shop/b"];
+    let addresses: Vec<_> = addresses.iter().map(|url| url.parse().unwrap()).collect();
+    let idle = found(config.idle_sources(&addresses));
+    assert_eq!(idle, ["7: no submodule comes from `forge.example/shop2`", "8: no submodule comes from `old.example`"]);
 }

@@ -1,6 +1,6 @@
 //! `health`: what is asked, and what is refused when the file is read.
 
-use config::{Config, ProbeKind, ProbePlace, ServiceProtocol, Severity};
+use config::{CheckSeverity, ClusterCheck, Config, ProbeKind, ProbePlace, ServiceProtocol};
 
 fn parse(health: &str) -> Result<Config, String> {
     let text = format!(
@@ -22,8 +22,11 @@ fn a_dependency_is_an_address_by_its_protocol() {
     let (ProbeKind::Service(asked_db), ProbeKind::Service(asked_bus)) = (&db.kind, &bus.kind) else { panic!("{db:?}") };
     assert_eq!((asked_db.protocol, asked_db.tls, asked_db.part.as_str()), (ServiceProtocol::PostgreSql, false, "shop"));
     assert_eq!(db.service().unwrap().to_string(), "svc/db:5432");
-    assert_eq!((db.severity, db.deadline.as_secs(), db.retries), (Severity::Block, 5, 0));
-    assert_eq!((asked_bus.protocol, asked_bus.tls, bus.severity), (ServiceProtocol::RabbitMq, true, Severity::Warn));
+    assert_eq!((db.severity, db.deadline.as_secs(), db.retries), (CheckSeverity::Block, 5, 0));
+    assert_eq!(
+        (asked_bus.protocol, asked_bus.tls, bus.severity),
+        (ServiceProtocol::RabbitMq, true, CheckSeverity::Warn)
+    );
     assert_eq!(asked_bus.place, ProbePlace::Address("bus.example:5671".to_owned()));
     let secrets: Vec<_> = config.secret_variables().into_iter().map(ToString::to_string).collect();
     assert_eq!(secrets, ["BUS_PASSWORD", "SHOP_KUBECONFIG"]);
@@ -76,4 +79,48 @@ fn what_cannot_be_asked_is_refused() {
                 health: { dependencies: { db: 'postgres://svc/db:5432' } }\n";
     let error = Config::parse("orchestrator.yaml", text.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("`db` asks `svc/db:5432`, and the environment has no cluster"), "{error}");
+}
+
+#[test]
+fn each_check_of_a_cluster_has_a_severity_a_deadline_and_retries() {
+    let config = parse(
+        "{ checks: { deadline: 20s, retries: 1, clock: off, nodes: { severity: block, deadline: 10s, retries: 2 }, \
+         quota: { retries: 0 } }, probes: { up: { kind: tcp, address: 'shop.example:80', severity: off } } }",
+    )
+    .unwrap();
+    let health = &config.environments["staging"].health;
+    let rule = |check| {
+        let rule = health.checks.rules[&check];
+        (rule.severity, rule.deadline.as_secs(), rule.retries)
+    };
+    assert_eq!(rule(ClusterCheck::Clock), (CheckSeverity::Off, 20, 1));
+    assert_eq!(rule(ClusterCheck::Nodes), (CheckSeverity::Block, 10, 2));
+    assert_eq!(rule(ClusterCheck::Quota), (CheckSeverity::Block, 20, 0));
+    assert_eq!(rule(ClusterCheck::Capacity), (CheckSeverity::Warn, 20, 1));
+    assert_eq!((health.probes.len(), health.questions().count()), (1, 0), "what is off is not asked");
+    for (health, message) in [
+        ("{ checks: { nodes: maybe } }", "`maybe` is not one of `block`, `warn`, `off`"),
+        ("{ checks: { nodes: { retries: 21 } } }", "21 is not from 0 to 20"),
+        ("{ checks: { nodes: { wait: 1s } } }", "wait"),
+    ] {
+        let error = parse(health).expect_err(health);
+        assert!(error.contains(message), "{health}: {error}");
+    }
+}
+
+/// A layer says its part of a check, whichever form the other one has.
+#[test]
+fn the_short_form_of_a_check_is_a_layer_as_its_map_is() {
+    let of = |base: &str, own: &str| {
+        let text = format!(
+            "version: 1\nforge: {{ kind: local, repository: https://forge.example/shop/shop }}\nbase:\n  health: {{ checks: {{ \
+             nodes: {base} }} }}\nenvironments:\n  staging:\n    health: {{ checks: {{ nodes: {own} }} }}\n"
+        );
+        let config = Config::parse("orchestrator.yaml", text.as_bytes()).unwrap();
+        let rule = config.environments["staging"].health.checks.rules[&ClusterCheck::Nodes];
+        (rule.severity, rule.retries)
+    };
+    assert_eq!(of("block", "{ retries: 3 }"), (CheckSeverity::Block, 3));
+    assert_eq!(of("{ retries: 3 }", "block"), (CheckSeverity::Block, 3));
+    assert_eq!(of("block", "warn"), (CheckSeverity::Warn, 0));
 }

@@ -100,6 +100,14 @@ fn t44_checks_of_a_cluster_that_ask_less() {
         .map(|text| format!("{environment}: {text}"))
     };
     assert_eq!(weaker, [of("production"), of("staging")].concat());
+    // The rule of a check in both of its forms; how patiently it is asked makes nothing healthy.
+    let patient = checks("nodes: { severity: block, deadline: 1s, retries: 9 }, retries: 3");
+    assert_eq!(compare(&strict, &patient), [""; 0]);
+    let weaker = compare(&patient, &checks("nodes: { severity: warn, deadline: 1s }"));
+    let of = |environment: &str| format!("{environment}: check `nodes` is `warn`, it was `block`");
+    assert_eq!(weaker, [of("production"), of("staging")]);
+    let off = compare(&edited(&[]), &edited(&[("severity: block, deadline: 5s", "severity: off, deadline: 5s")]));
+    assert!(off.iter().any(|told| told.ends_with("is `off`, it was `block`")), "{off:?}");
 }
 
 #[test]
@@ -335,8 +343,40 @@ fn t44_a_chart_that_is_given_something_else_is_listed() {
         relaxed("context: west", "context: east"),
         ["production: `kubeconfig` is `KUBECONFIG_BASE64, context east`, it was `KUBECONFIG_BASE64, context west`"]
     );
+    let allow =
+        "allow: { exec: [aws], variables: [AWS_PROFILE], proxy-url: ['http://p:1'], insecure-skip-tls-verify: true }";
+    assert_eq!(
+        relaxed("context: west", &format!("context: west, {allow}")),
+        [
+            "production: `kubeconfig` may give a login program `AWS_PROFILE`",
+            "production: `kubeconfig` may leave the certificate of the server unchecked",
+            "production: `kubeconfig` may log in by `aws`",
+            "production: `kubeconfig` may name the proxy `http://p:1`",
+        ]
+    );
+    let noise = "noise: [{ match: shop-cart, object: Deployment/cart, fields: [spec.paused] }]";
+    assert_eq!(
+        relaxed("context: west }", &format!("context: west }}\n    {noise}")),
+        ["production: `spec.paused` of `Deployment/cart` of `shop-cart` is noise"]
+    );
     assert_eq!(
         relaxed("env: KUBECONFIG_BASE64, encoding: base64, context: west", "file: /etc/kube, context: west"),
         ["production: `kubeconfig` is `/etc/kube, context west`, it was `KUBECONFIG_BASE64, context west`"]
     );
+}
+
+#[test]
+fn t44_containers_that_other_programs_may_add_to_pods() {
+    let with = |entries: &str| {
+        DEMO.replace("    suites: [smoke]\n", &format!("    suites: [smoke]\n    sidecars: [{entries}]\n"))
+    };
+    let of = |old: &str, new: &str| compared(&with(old), &with(new), &SERVICES, &[]);
+    let istio = "{ name: proxy, image: docker.io/istio/proxyv2 }";
+    let any = "production: container `proxy` with any image may be added to pods";
+    let named = "production: container `proxy` with images of `docker.io/istio/proxyv2` may be added to pods";
+    assert_eq!(of("", "proxy"), [any]);
+    assert_eq!(of("", istio), [named]);
+    assert_eq!(of(istio, "proxy"), [any]);
+    assert_eq!(of("proxy", istio), [""; 0], "asking more is no relaxation");
+    assert_eq!(of(istio, &format!("init, {istio}")).len(), 1);
 }
