@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use cluster::{Awaited, Connection, Kind, Kubeconfig, ObjectKey, Patience, WaitEnd, WaitOptions};
+use cluster::{Allowed, Awaited, Connection, Kind, Kubeconfig, ObjectKey, Patience, WaitEnd, WaitOptions};
 use test_support::Cluster;
 use test_support::bench::{self, Missing, Part};
 use test_support::measure::{self, Mode, Quantity, Table, own_peak_memory, progress};
@@ -75,7 +75,7 @@ fn of_us(cluster: &Cluster, count: usize) -> (Duration, u64, Duration) {
     let rights = ["create", "clusterrolebinding", "waiter", "--clusterrole=cluster-admin", "--user=waiter"];
     cluster.kubectl(&rights);
     let kubeconfig =
-        Kubeconfig::parse(cluster.kubeconfig_as("waiter", &[]).as_bytes(), None, &BTreeSet::new()).unwrap();
+        Kubeconfig::parse(cluster.kubeconfig_as("waiter", &[]).as_bytes(), None, &Allowed::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let connection = runtime.block_on(Connection::new(&kubeconfig, Patience::default())).unwrap();
     let awaited: Vec<Awaited> = (0..count)

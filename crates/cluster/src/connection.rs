@@ -8,11 +8,15 @@ use lock_model::escaping::excerpt;
 use process::Redactor;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
+use tower::buffer::BufferLayer;
+use tower::filter::AsyncFilterLayer;
+use tower::util::MapResultLayer;
 
 use crate::discovery::{Discovery, Resource};
 use crate::error::{ClusterError, ClusterErrorKind};
 use crate::kubeconfig::Kubeconfig;
 use crate::lease::LeaseKeeper;
+use crate::login::Authorise;
 use crate::object::{Kind, Object, ObjectKey};
 use crate::transport::{Call, OutageNotice, Patience, Tell, Transport, asked_to_wait};
 
@@ -21,6 +25,8 @@ pub const FIELD_MANAGER: &str = "orchestrator";
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const PAGE: usize = 500;
+/// How many requests wait at most for the connection, where they have waited for a token.
+const WAITING: usize = 1024;
 /// How often a list begins again that was not found, and the time before that where the server is starting.
 const RESTARTS: usize = 3;
 const START_UP: std::time::Duration = std::time::Duration::from_secs(1);
@@ -101,7 +107,15 @@ impl Connection {
         let client = kube::client::ClientBuilder::try_from(config).map_err(|error| {
             ClusterError::new(&subject, ClusterErrorKind::Client { reason: excerpt(error.to_string()) })
         })?;
-        let client = client.with_layer(&tower::util::MapResultLayer::new(asked_to_wait)).build();
+        let answers = MapResultLayer::new(asked_to_wait);
+        let client = match kubeconfig.login() {
+            None => client.with_layer(&answers).build(),
+            Some(login) => {
+                // Only a buffered service can be called after a request has waited for its token.
+                let client = client.with_layer(&BufferLayer::new(WAITING));
+                client.with_layer(&AsyncFilterLayer::new(Authorise(login.clone()))).with_layer(&answers).build()
+            }
+        };
         let mut secrets = Redactor::new();
         for secret in kubeconfig.secrets() {
             secrets.add(secret.expose_secret());
@@ -111,8 +125,10 @@ impl Connection {
             client,
             patience,
             server: server.into(),
+            way: Arc::new(kubeconfig.way()),
             outage_notice: OutageNotice::default(),
             secrets,
+            written: None,
             lease: None,
         };
         Ok(Self { transport, server: server.to_owned(), discovery: Arc::default() })
@@ -326,6 +342,22 @@ impl Connection {
         let path = with_query(&collection, &[("fieldManager", FIELD_MANAGER.to_owned())]);
         let call = Call::json(Method::POST, path, object.value());
         Object::new(self.transport.writing(object).send(key, &call).await?)
+    }
+
+    /// Asks the API server whether it would make an object; nothing is stored. With `is_there`, for an object whose name is
+    /// taken, the question is about one with a name that the server generates. Fails with the server's reason where it would not.
+    pub async fn try_create(&self, object: &Object, is_there: bool) -> Result<(), ClusterError> {
+        let key = object.key();
+        let collection = self.resource(&key.kind).await?.collection(key.namespace.as_deref())?;
+        let query = [("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict"), ("dryRun", "All")];
+        let path = with_query(&collection, &query.map(|(key, value)| (key, value.to_owned())));
+        let mut value = object.value().clone();
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| is_there) {
+            metadata.remove("name");
+            metadata.insert("generateName".to_owned(), format!("{}-", key.name).into());
+        }
+        let call = Call::json(Method::POST, path, &value);
+        self.transport.writing(object).send(key, &call).await.map(drop)
     }
 
     /// Writes an object over the one of the same `resourceVersion`; another version is a conflict.

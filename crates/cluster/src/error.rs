@@ -1,24 +1,80 @@
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lock_model::ErrorClass;
 use lock_model::escaping::excerpt;
 
 use crate::kubeconfig::Risk;
+use crate::object::{Kind, Object, ObjectKey};
 
 type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What admission rules say when they refuse (403), apart from quotas, policies and what a pod names.
+const BY_RULE: [&str; 5] =
+    ["admission webhook", " usage per ", " ratio per ", "violates PodSecurity \"", "because it is being terminated"];
+
+/// What the API server itself looks up when it makes a pod.
+struct LookedUp {
+    /// How it says that it is not there.
+    words: &'static str,
+    ends: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    /// The fields of a pod that name it; the first one that is set counts.
+    fields: &'static [&'static str],
+}
+
+const LOOKED_UP: [LookedUp; 3] = [
+    LookedUp {
+        words: "error looking up service account ",
+        ends: " not found",
+        version: "v1",
+        kind: "ServiceAccount",
+        fields: &["/spec/serviceAccountName", "/spec/serviceAccount"],
+    },
+    LookedUp {
+        words: "no PriorityClass with name ",
+        ends: " was found",
+        version: "scheduling.k8s.io/v1",
+        kind: "PriorityClass",
+        fields: &["/spec/priorityClassName"],
+    },
+    LookedUp {
+        words: "pod rejected: RuntimeClass ",
+        ends: " not found",
+        version: "node.k8s.io/v1",
+        kind: "RuntimeClass",
+        fields: &["/spec/runtimeClassName"],
+    },
+];
 
 /// A question to a cluster that has no answer, or a write that it did not accept.
 #[derive(Debug)]
 pub struct ClusterError {
     subject: String,
     kind: ClusterErrorKind,
+    way: Option<Arc<Way>>,
+}
+
+/// What takes part in each request apart from the API server, each escaped.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Way {
+    /// The address of the proxy, without credentials; `None` for a direct connection.
+    pub(crate) proxy: Option<String>,
+    /// `command` of the kubeconfig's `exec`; `None` where the kubeconfig has none.
+    pub(crate) program: Option<String>,
 }
 
 impl ClusterError {
     pub(crate) fn new(subject: impl fmt::Display, kind: ClusterErrorKind) -> Self {
-        Self { subject: subject.to_string(), kind }
+        Self { subject: subject.to_string(), kind, way: None }
+    }
+
+    /// The same of a request that went this way, which decides where to look.
+    pub(crate) fn on(self, way: &Arc<Way>) -> Self {
+        Self { way: Some(Arc::clone(way)), ..self }
     }
 
     /// The same, of the API server at this address.
@@ -44,7 +100,17 @@ impl ClusterError {
 
     /// What fixes this cause; absent where the cause itself says it, or where it is not known.
     pub fn hint(&self) -> Option<String> {
-        self.kind.hint()
+        match (&self.kind, self.way.as_deref()) {
+            (ClusterErrorKind::Unauthorized, Some(Way { program: Some(program), .. })) => Some(format!(
+                "renew the session of the login program `{program}` of the kubeconfig, or see as whom it logs in: the API server \
+                 does not accept what it gives"
+            )),
+            (ClusterErrorKind::Unreachable { .. }, Some(Way { proxy: Some(proxy), .. })) => Some(format!(
+                "see whether this machine reaches `{proxy}`, the `proxy-url` of the kubeconfig, and that proxy its `server`, then \
+                 run the same command again"
+            )),
+            (kind, _) => kind.hint(),
+        }
     }
 
     /// The message with what the libraries below say, and what fixes a certificate that is not trusted.
@@ -64,10 +130,39 @@ impl ClusterError {
         }
     }
 
-    /// Whether an admission rule refuses what the user has the right to do: a quota, a limit range, or a webhook.
+    /// Whether an admission rule refuses what the user has the right to do: a quota, a limit range, a standard for pods, an object
+    /// that a pod names and that is not there, a namespace that is being deleted, or a webhook.
     pub fn is_refused_by_admission(&self) -> bool {
-        let by_rule = |message: &str| message.contains("admission webhook") || message.contains(" usage per ");
-        matches!(&self.kind, ClusterErrorKind::Forbidden { message } if by_rule(message)) || self.is_over_quota()
+        let by_rule =
+            |message: &str| BY_RULE.iter().any(|words| message.contains(words)) || self.is_about_missing_reference();
+        // Policies and webhooks choose the status of their refusal: 422 is that of a policy that does not.
+        let denied = |message: &str| {
+            (message.contains("ValidatingAdmissionPolicy '") && message.contains(" denied request"))
+                || (message.contains("admission webhook \"") && message.contains("\" denied the request"))
+        };
+        match &self.kind {
+            ClusterErrorKind::Forbidden { message } => by_rule(message) || denied(message) || self.is_over_quota(),
+            ClusterErrorKind::Rejected { message, .. } => denied(message),
+            _ => false,
+        }
+    }
+
+    /// Whether a pod is refused since what it names is not there.
+    pub fn is_about_missing_reference(&self) -> bool {
+        self.looked_up().is_some()
+    }
+
+    /// What this pod names and the API server did not find, where it refuses to make the pod for that.
+    pub fn missing_for(&self, pod: &Object) -> Option<ObjectKey> {
+        let LookedUp { version, kind, fields, .. } = self.looked_up()?;
+        let name = fields.iter().find_map(|field| pod.text(field))?;
+        let namespace = pod.key().namespace.clone().filter(|_| *kind == "ServiceAccount");
+        Some(ObjectKey { kind: Kind::new(version, kind), namespace, name: name.to_owned() })
+    }
+
+    fn looked_up(&self) -> Option<&'static LookedUp> {
+        let ClusterErrorKind::Forbidden { message } = &self.kind else { return None };
+        LOOKED_UP.iter().find(|one| message.contains(one.words) && message.contains(one.ends))
     }
 
     /// Whether a quota refuses it.
@@ -111,10 +206,20 @@ pub enum ClusterErrorKind {
         reason: String,
     },
     /// A kubeconfig asks for something that is refused unless it is allowed by name.
-    #[error("{}", risks_text(risks))]
+    #[error("{}", risks_text(risks, program.as_deref(), proxy.as_deref()))]
     Risk {
         /// Everything that is refused, in the order of [`Risk::ALL`].
         risks: Vec<Risk>,
+        /// The login program, escaped.
+        program: Option<String>,
+        /// The proxy, escaped and without credentials.
+        proxy: Option<String>,
+    },
+    /// The login program of a kubeconfig gives no credentials.
+    #[error("its login program gives no credentials: {reason}")]
+    Login {
+        /// What is wrong; holds nothing of what it printed on standard output.
+        reason: String,
     },
     /// The TLS client cannot be made.
     #[error("no client can be made: {reason}")]
@@ -209,7 +314,9 @@ impl ClusterErrorKind {
     /// What kind of failure this is, and so whether asking again can help.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Unauthorized | Self::Forbidden { .. } | Self::Untrusted { .. } => ErrorClass::Denied,
+            Self::Unauthorized | Self::Forbidden { .. } | Self::Untrusted { .. } | Self::Login { .. } => {
+                ErrorClass::Denied
+            }
             Self::NotFound | Self::UnknownKind => ErrorClass::NotFound,
             Self::Conflict { .. } | Self::Busy { .. } | Self::Unreachable { .. } | Self::TimedOut { .. } => {
                 ErrorClass::Temporary
@@ -230,7 +337,7 @@ impl ClusterErrorKind {
             Self::Unauthorized => {
                 Some("make a new kubeconfig: its token or client certificate has expired or was revoked".to_owned())
             }
-            Self::Risk { risks } => {
+            Self::Risk { risks, .. } => {
                 let words: Vec<_> = risks.iter().map(|risk| risk.as_str()).collect();
                 Some(format!(
                     "use a kubeconfig with a token or inline certificates, or allow it by name: {}",
@@ -245,6 +352,7 @@ impl ClusterErrorKind {
                 "see whether this machine reaches the `server` of the kubeconfig, then run the same command again"
                     .to_owned(),
             ),
+            Self::Login { .. } => Some("start the login program of the kubeconfig by hand, as this user".to_owned()),
             Self::UnknownKind => {
                 Some("install the definition of the kind (CRD), or use a version that the cluster serves".to_owned())
             }
@@ -289,7 +397,14 @@ fn conflicts_text(conflicts: &[FieldConflict]) -> String {
     format!("other field managers own {}", fields.join(", "))
 }
 
-fn risks_text(risks: &[Risk]) -> String {
-    let texts: Vec<_> = risks.iter().map(|risk| risk.refusal()).collect();
-    texts.join("; ")
+fn risks_text(risks: &[Risk], program: Option<&str>, proxy: Option<&str>) -> String {
+    let text = |risk: &Risk| {
+        let named = match risk {
+            Risk::Program => program,
+            Risk::Proxy => proxy,
+            Risk::Files | Risk::PlainHttp | Risk::InsecureTls | Risk::Variables => None,
+        };
+        named.map_or_else(|| risk.refusal().to_owned(), |named| format!("{}, `{named}`", risk.refusal()))
+    };
+    risks.iter().map(text).collect::<Vec<_>>().join("; ")
 }

@@ -93,8 +93,11 @@ fn ready_pods(slice: &Object, name: &str) -> Vec<(String, u16)> {
     let number = ports.iter().find(named).and_then(|port| port.get("port")?.as_u64()?.try_into().ok());
     let Some(number) = number else { return Vec::new() };
     let endpoints = slice.list("/endpoints").iter();
+    let condition = |endpoint: &Value, name: &str| endpoint.pointer(&format!("/conditions/{name}"))?.as_bool();
     endpoints
-        .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true))
+        .filter(|endpoint| condition(endpoint, "ready").unwrap_or(true))
+        // One that is ending stays ready where a Service publishes addresses that are not.
+        .filter(|endpoint| !condition(endpoint, "terminating").unwrap_or_default())
         .filter_map(|endpoint| Some((endpoint.pointer("/targetRef/uid")?.as_str()?.to_owned(), number)))
         .collect()
 }
@@ -161,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ready_pods_of_the_port_that_is_meant_count() {
+    fn q3_only_ready_pods_of_the_port_that_is_meant_count_and_none_that_is_ending() {
         let service = json!({
             "apiVersion": "v1", "kind": "Service", "metadata": { "name": "db", "namespace": "a" },
             "spec": { "ports": [{ "name": "sql", "port": 5432, "targetPort": "pg" }, { "name": "metrics", "port": 80 }] },
@@ -177,6 +180,7 @@ mod tests {
                 endpoint("ready", json!({ "ready": true })),
                 endpoint("starting", json!({ "ready": false })),
                 endpoint("draining", json!({ "ready": false, "serving": true, "terminating": true })),
+                endpoint("published", json!({ "ready": true, "serving": true, "terminating": true })),
                 endpoint("unsaid", json!({})),
                 json!({ "addresses": ["10.0.0.1"], "conditions": { "ready": true } }),
             ],

@@ -5,13 +5,14 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lock_model::escaping::escape_terminal;
+use lock_model::escaping::{escape_terminal, excerpt, mask_address};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 use crate::certificate::{Lifetime, certificate_lifetime, first_certificate, token_lifetime};
-use crate::error::{ClusterError, ClusterErrorKind};
+use crate::error::{ClusterError, ClusterErrorKind, Way};
+use crate::login::{Login, LoginProgram};
 
 /// How large a kubeconfig may be, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
@@ -27,6 +28,10 @@ lock_model::words! {
         InsecureTls = "insecure-skip-tls-verify",
         /// A proxy between this machine and the cluster.
         Proxy = "proxy-url",
+        /// A program that gives the credentials.
+        Program = "exec",
+        /// Variables that it gives that program.
+        Variables = "exec.env",
     }
 }
 
@@ -37,7 +42,28 @@ impl Risk {
             Self::PlainHttp => "the address of its server begins with `http:`, so that requests are not encrypted",
             Self::InsecureTls => "`insecure-skip-tls-verify` accepts every server",
             Self::Proxy => "`proxy-url` sends the requests through a proxy",
+            Self::Program => "its user logs in by a program (`exec`)",
+            Self::Variables => "it gives its login program variables (`exec.env`)",
         }
+    }
+}
+
+/// What a kubeconfig may ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Whatever these ask for; a program is allowed by its name alone.
+    pub risks: BTreeSet<Risk>,
+    /// Login programs, as the kubeconfig names them.
+    pub programs: BTreeSet<String>,
+    /// Variables that a kubeconfig may give its login program.
+    pub variables: BTreeSet<String>,
+    /// Proxies, by their addresses.
+    pub proxies: BTreeSet<String>,
+}
+
+impl From<BTreeSet<Risk>> for Allowed {
+    fn from(risks: BTreeSet<Risk>) -> Self {
+        Self { risks, ..Self::default() }
     }
 }
 
@@ -49,6 +75,8 @@ pub struct Kubeconfig {
     context: String,
     server: String,
     namespace: Option<String>,
+    program: Option<LoginProgram>,
+    login: Option<Login>,
 }
 
 /// Without credentials.
@@ -65,18 +93,34 @@ impl fmt::Debug for Kubeconfig {
 impl Kubeconfig {
     /// Reads the context of that name, else the current one, and refuses what is not in `allowed`.
     ///
-    /// The file that `bytes` come from may be YAML or JSON. A program for logins (`exec`, `auth-provider`) is always
-    /// refused.
-    pub fn parse(bytes: &[u8], context: Option<&str>, allowed: &BTreeSet<Risk>) -> Result<Self, ClusterError> {
-        let parts = Parts::find(bytes, context)?;
-        parts.refuse_programs()?;
+    /// The file that `bytes` come from may be YAML or JSON. `auth-provider` is always refused. One with a login program needs
+    /// its [`logged_in`](Self::logged_in) before a [`Connection`](crate::Connection) can be made of it.
+    pub fn parse(bytes: &[u8], context: Option<&str>, allowed: &Allowed) -> Result<Self, ClusterError> {
+        let mut parts = Parts::find(bytes, context)?;
+        parts.refuse_provider()?;
+        let program = parts.program()?;
         parts.refuse_unsendable()?;
         parts.refuse_unusable()?;
         let server = parts.server()?;
-        let refused: Vec<_> = parts.risks(&server).into_iter().filter(|risk| !allowed.contains(risk)).collect();
+        let is_allowed = |risk: &Risk| match risk {
+            Risk::Program => program.as_ref().is_some_and(|program| allowed.programs.contains(&program.command)),
+            Risk::Variables => {
+                let mut given = program.iter().flat_map(LoginProgram::own_variables);
+                given.all(|name| allowed.variables.contains(name))
+            }
+            Risk::Proxy if parts.proxy().is_some_and(|proxy| allowed.proxies.iter().any(|one| is_same(one, proxy))) => {
+                true
+            }
+            Risk::Files | Risk::PlainHttp | Risk::InsecureTls | Risk::Proxy => allowed.risks.contains(risk),
+        };
+        let refused: Vec<_> =
+            parts.risks(&server, program.as_ref()).into_iter().filter(|risk| !is_allowed(risk)).collect();
         if !refused.is_empty() {
-            return Err(ClusterError::new(parts.subject(), ClusterErrorKind::Risk { risks: refused }));
+            let program = program.map(|program| escape_terminal(&program.command));
+            let proxy = parts.proxy().map(|proxy| excerpt(mask_address(proxy)));
+            return Err(ClusterError::new(parts.subject(), ClusterErrorKind::Risk { risks: refused, program, proxy }));
         }
+        parts.user.remove("exec");
         if let Some(path) = parts.relative_file() {
             return Err(
                 parts.wrong(format!("the path of `{path}` is not absolute, and a kubeconfig here has no folder"))
@@ -94,7 +138,41 @@ impl Kubeconfig {
             "contexts": [{ "name": "context", "context": context }],
             "current-context": "context",
         });
-        Ok(Self { document, context: parts.context, server, namespace: parts.namespace })
+        Ok(Self { document, context: parts.context, server, namespace: parts.namespace, program, login: None })
+    }
+
+    /// The program by which its user logs in.
+    pub fn login_program(&self) -> Option<&LoginProgram> {
+        self.program.as_ref()
+    }
+
+    /// The same with the credentials that its login program prints. A token is replaced by a new one before it expires; a
+    /// certificate is kept as long as this lives, also when it expires meanwhile. Fails where the program prints none.
+    pub async fn logged_in(mut self, login: Login) -> Result<Self, ClusterError> {
+        let credential = login.fresh().await.map_err(|error| {
+            ClusterError::new(context_subject(&self.context), ClusterErrorKind::Login { reason: error.to_string() })
+        })?;
+        if let Some((certificate, key)) = credential.certificate() {
+            self.document["users"][0]["user"] = json!({
+                "client-certificate-data": STANDARD.encode(certificate),
+                "client-key-data": STANDARD.encode(key.expose_secret()),
+            });
+        }
+        self.login = Some(login);
+        Ok(self)
+    }
+
+    /// What lies between this machine and an answer, apart from the API server.
+    pub(crate) fn way(&self) -> Way {
+        let proxy = self.document.pointer("/clusters/0/cluster/proxy-url").and_then(Value::as_str);
+        Way {
+            proxy: proxy.filter(|proxy| !proxy.is_empty()).map(|proxy| excerpt(mask_address(proxy))),
+            program: self.program.as_ref().map(|program| excerpt(&program.command)),
+        }
+    }
+
+    pub(crate) fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
     }
 
     /// The name of the context that was chosen.
@@ -112,9 +190,13 @@ impl Kubeconfig {
         self.namespace.as_deref()
     }
 
-    /// The kubeconfig for a program such as helm: this context alone, as JSON, which is YAML too. Holds credentials.
+    /// The kubeconfig for a program such as helm: this context alone, as JSON, which is YAML too. Holds credentials; of a
+    /// login program those that it gave last.
     pub fn to_json(&self) -> SecretString {
-        self.document.to_string().into()
+        let Some(token) = self.login.as_ref().and_then(Login::token) else { return self.document.to_string().into() };
+        let mut document = self.document.clone();
+        document["users"][0]["user"]["token"] = token.expose_secret().into();
+        document.to_string().into()
     }
 
     /// Every value of it that must not be shown, for a redactor: also the lines of the key, as programs write it to a file.
@@ -125,11 +207,16 @@ impl Kubeconfig {
         let key = key.and_then(|key| String::from_utf8(key).ok()).map(Zeroizing::new);
         let lines = key.as_deref().into_iter().flat_map(|key| key.lines()).filter(|line| !line.starts_with("-----"));
         let values = ["token", "password", "client-key-data"].into_iter().filter_map(value);
-        values.chain(lines.filter(|line| !line.is_empty())).map(SecretString::from).collect()
+        let values = values.chain(lines.filter(|line| !line.is_empty())).map(SecretString::from);
+        values.chain(self.login.as_ref().and_then(Login::token)).collect()
     }
 
     /// When the API server accepts its client certificate or its token, as far as these say it.
     pub fn lifetime(&self) -> Lifetime {
+        // A program gives new ones.
+        if self.program.is_some() {
+            return Lifetime::default();
+        }
         let user = |key: &str| self.document.pointer("/users/0/user")?.get(key)?.as_str();
         // A token is what the API server looks at first.
         let found = match user("token").filter(|token| !token.is_empty()) {
@@ -140,12 +227,21 @@ impl Kubeconfig {
     }
 
     pub(crate) fn for_client(&self) -> Result<kube::config::Kubeconfig, ClusterError> {
-        serde_json::from_str(self.to_json().expose_secret()).map_err(|error| {
+        if self.program.is_some() && self.login.is_none() {
+            return Err(wrong(&self.context, "its login program was not asked".to_owned()));
+        }
+        // The token of a login is put into each request.
+        serde_json::from_str(&self.document.to_string()).map_err(|error| {
             // The error of serde can quote a value.
             let reason = format!("a key has a value of another type (line {} of its JSON)", error.line());
             wrong(&self.context, reason)
         })
     }
+}
+
+/// Whether both are one address: the slash behind a host says nothing.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches('/') == other.trim_end_matches('/')
 }
 
 /// What the chosen context consists of.
@@ -205,14 +301,29 @@ impl Parts {
         Ok(server.to_owned())
     }
 
-    /// Login programs would see our whole environment, and client libraries start them at any time.
-    fn refuse_programs(&self) -> Result<(), ClusterError> {
-        match ["exec", "auth-provider"].into_iter().find(|key| is_set(&self.user, key)) {
-            Some(key) => Err(self.wrong(format!(
-                "its user logs in by a program (`{key}`), which is never started: use the token of a service account"
-            ))),
-            None => Ok(()),
+    fn refuse_provider(&self) -> Result<(), ClusterError> {
+        if is_set(&self.user, "auth-provider") {
+            let reason = "its user logs in by `auth-provider`, which Kubernetes has dropped: use `exec`, or the token of a \
+                          service account";
+            return Err(self.wrong(reason.to_owned()));
         }
+        Ok(())
+    }
+
+    fn program(&self) -> Result<Option<LoginProgram>, ClusterError> {
+        match self.user.get("exec") {
+            None | Some(Value::Null) => Ok(None),
+            // A token is what goes into each request, as with kubectl, so the program would be started for nothing.
+            Some(_) if is_set(&self.user, "token") => Ok(None),
+            Some(Value::Object(exec)) => {
+                LoginProgram::parse(exec, &self.cluster).map(Some).map_err(|reason| self.wrong(reason))
+            }
+            Some(_) => Err(self.wrong("its `exec` is no map".to_owned())),
+        }
+    }
+
+    fn proxy(&self) -> Option<&str> {
+        self.cluster.get("proxy-url")?.as_str()
     }
 
     /// A token is sent in a header, which holds one line of ASCII.
@@ -229,12 +340,19 @@ impl Parts {
         Ok(())
     }
 
-    /// Refuses `username` and `password`, which API servers ignore, so that requests would be anonymous, and an authority in
-    /// which there is no certificate.
+    /// Refuses `username` and `password`, which API servers ignore, so that requests would be anonymous, an authority in
+    /// which there is no certificate, and one that would not be looked at.
     fn refuse_unusable(&self) -> Result<(), ClusterError> {
         let data = self.cluster.get("certificate-authority-data").and_then(Value::as_str).unwrap_or_default();
         if !data.trim().is_empty() && first_certificate(data).is_none() {
             let reason = "its `certificate-authority-data` is no certificate: PEM, written in base64";
+            return Err(self.wrong(reason.to_owned()));
+        }
+        let has_authority =
+            ["certificate-authority-data", "certificate-authority"].iter().any(|key| is_set(&self.cluster, key));
+        if has_authority && self.is_insecure() {
+            let reason = "its cluster has a certificate authority beside `insecure-skip-tls-verify`, which helm and kubectl do not \
+                          take: leave `insecure-skip-tls-verify` out";
             return Err(self.wrong(reason.to_owned()));
         }
         match ["username", "password"].into_iter().find(|key| is_set(&self.user, key)) {
@@ -245,7 +363,7 @@ impl Parts {
         }
     }
 
-    fn risks(&self, server: &str) -> BTreeSet<Risk> {
+    fn risks(&self, server: &str, program: Option<&LoginProgram>) -> BTreeSet<Risk> {
         let mut risks = BTreeSet::new();
         if self.files().next().is_some() {
             risks.insert(Risk::Files);
@@ -253,14 +371,24 @@ impl Parts {
         if server.starts_with("http://") {
             risks.insert(Risk::PlainHttp);
         }
-        // Anything but a plain `false` counts, however it is written.
-        if self.cluster.get("insecure-skip-tls-verify").is_some_and(|value| !value.is_null() && value != false) {
+        if self.is_insecure() {
             risks.insert(Risk::InsecureTls);
         }
         if is_set(&self.cluster, "proxy-url") {
             risks.insert(Risk::Proxy);
         }
+        if let Some(program) = program {
+            risks.insert(Risk::Program);
+            if program.own_variables().next().is_some() {
+                risks.insert(Risk::Variables);
+            }
+        }
         risks
+    }
+
+    /// Anything but a plain `false` counts, however it is written.
+    fn is_insecure(&self) -> bool {
+        self.cluster.get("insecure-skip-tls-verify").is_some_and(|value| !value.is_null() && value != false)
     }
 
     fn files(&self) -> impl Iterator<Item = (&'static str, &str)> {

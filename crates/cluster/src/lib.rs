@@ -27,6 +27,7 @@ mod forward;
 pub mod health;
 mod kubeconfig;
 mod lease;
+mod login;
 mod object;
 pub mod ready;
 mod references;
@@ -42,20 +43,21 @@ pub use connection::{ApplyMode, Connection, Deleted, FIELD_MANAGER, Propagation,
 pub use discovery::{Discovery, Resource, defined_resources};
 pub use error::{ClusterError, ClusterErrorKind, FieldConflict};
 pub use forward::{Forwarded, ServiceEndpoint};
-pub use kubeconfig::{Kubeconfig, Risk};
+pub use kubeconfig::{Allowed, Kubeconfig, Risk};
 pub use lease::{
     HeldLease, LEASE_DURATION, LEASE_PROOF, LEASE_RENEWAL, LeaseAnswer, LeaseCheck, LeaseHolder, LeaseKeeper,
     LeaseLoss, LeasePlace, LeaseRequest, LeaseState,
 };
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;
+pub use login::{Asked, Credential, Login, LoginFailed, LoginProgram};
 pub use object::{Condition, Kind, Object, ObjectKey};
 /// Its [`Redactor`](process::Redactor) is what a connection masks with.
 pub use process;
 pub use references::{MissingReference, Reference, ReferenceReport, references};
-pub use running::{ContainerRole, ReadyEndpoint, RunningContainer, RunningPod};
+pub use running::{ContainerRole, ReadyEndpoint, RunningContainer, RunningPod, image_volumes};
 pub use state::{DeployedRelease, KnownJobs, NamespaceOwner, NamespaceState, StateKey};
 pub use traces::{Access, ClusterEvent, LogTail};
 pub use transport::{Patience, Tell};
 pub use verdict::{Cause, FailureClass, Permanence, Verdict};
-pub use wait::{Awaited, WaitEnd, WaitEvent, WaitOptions, WaitOutcome};
+pub use wait::{Awaited, EndingJob, WaitEnd, WaitEvent, WaitOptions, WaitOutcome};

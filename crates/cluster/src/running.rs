@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lock_model::Digest;
+use lock_model::{Digest, ImageReference};
 use serde_json::Value;
 
 use crate::connection::{Connection, Selection};
@@ -31,6 +31,8 @@ pub struct RunningPod {
     pub addresses: BTreeSet<String>,
     /// All of them: init containers, sidecars and ephemeral ones too, also those that a webhook added.
     pub containers: Vec<RunningContainer>,
+    /// The images that it mounts as volumes, as its specification names them, by the volume's name.
+    pub image_volumes: BTreeMap<String, String>,
 }
 
 /// Where requests to a Service go.
@@ -74,6 +76,19 @@ pub struct RunningContainer {
     pub restarts: i64,
 }
 
+impl RunningContainer {
+    /// Whether the report of the runtime has a digest and no repository, as of an image that was loaded without a registry.
+    pub fn is_without_repository(&self) -> bool {
+        self.digest.is_some() && !self.image_id.contains('@')
+    }
+
+    /// The registry host in the report of the runtime.
+    pub fn host(&self) -> Option<String> {
+        let image = self.image_id.rsplit("//").next().filter(|image| image.contains('@'))?;
+        Some(image.parse::<ImageReference>().ok()?.repository.host().to_owned())
+    }
+}
+
 lock_model::words! {
     /// How a container takes part in its pod.
     ContainerRole, "role of a container" {
@@ -109,6 +124,7 @@ impl RunningPod {
             ),
             addresses: addresses(pod),
             containers: containers(pod),
+            image_volumes: image_volumes(pod.list("/spec/volumes")),
         }
     }
 }
@@ -116,6 +132,12 @@ impl RunningPod {
 fn addresses(pod: &Object) -> BTreeSet<String> {
     let all = pod.list("/status/podIPs").iter().filter_map(|one| one.get("ip")?.as_str());
     all.chain(pod.text("/status/podIP")).map(str::to_owned).collect()
+}
+
+/// The images that the volumes of a pod, or of a template, are made of, by the volume's name.
+pub fn image_volumes(volumes: &[Value]) -> BTreeMap<String, String> {
+    let text = |volume: &Value, path: &str| volume.pointer(path).and_then(Value::as_str).map(str::to_owned);
+    volumes.iter().filter_map(|volume| Some((text(volume, "/name")?, text(volume, "/image/reference")?))).collect()
 }
 
 fn containers(pod: &Object) -> Vec<RunningContainer> {

@@ -78,6 +78,8 @@ pub struct DeployedRelease {
     pub configurations: BTreeMap<String, String>,
     /// The name of the Secret of each service; a rollback does not bring it back.
     pub secrets: BTreeMap<String, String>,
+    /// By service, helm's number of the revision that was waited for, where it has Jobs that Kubernetes deletes after their end.
+    pub revisions: BTreeMap<String, u64>,
 }
 
 /// What is known of the Jobs with one label, which controllers make for what is deployed.
@@ -176,7 +178,7 @@ impl Connection {
         deployed: &DeployedRelease,
     ) -> Result<NamespaceState, ClusterError> {
         self.change_state(state, |data| {
-            let DeployedRelease { release, lock, commit, inputs, configurations: _, secrets: _ } = deployed;
+            let DeployedRelease { release, lock, commit, inputs, .. } = deployed;
             put(data, &[("release", release), ("lock", lock), ("commit", commit), ("inputs", inputs)]);
             let others = state.history.iter().filter(|other| *other != deployed);
             let history: Vec<Value> = std::iter::once(deployed).chain(others).take(HISTORY).map(to_json).collect();
@@ -228,11 +230,15 @@ fn put_owner(data: &mut Value, owner: &NamespaceOwner) {
 }
 
 fn to_json(deployed: &DeployedRelease) -> Value {
-    let DeployedRelease { release, lock, commit, inputs, configurations, secrets } = deployed;
-    json!({
+    let DeployedRelease { release, lock, commit, inputs, configurations, secrets, revisions } = deployed;
+    let mut value = json!({
         "release": release, "lock": lock, "commit": commit, "inputs": inputs, "configurations": configurations,
         "secrets": secrets,
-    })
+    });
+    if !revisions.is_empty() {
+        value["revisions"] = json!(revisions);
+    }
+    value
 }
 
 fn from_json(value: &Value) -> DeployedRelease {
@@ -241,6 +247,7 @@ fn from_json(value: &Value) -> DeployedRelease {
         let names = value.get(field).and_then(Value::as_object).into_iter().flatten();
         names.filter_map(|(service, name)| Some((service.clone(), name.as_str()?.to_owned()))).collect()
     };
+    let revisions = value.get("revisions").and_then(Value::as_object).into_iter().flatten();
     DeployedRelease {
         release: text("release"),
         lock: text("lock"),
@@ -248,6 +255,7 @@ fn from_json(value: &Value) -> DeployedRelease {
         inputs: text("inputs"),
         configurations: names("configurations"),
         secrets: names("secrets"),
+        revisions: revisions.filter_map(|(service, number)| Some((service.clone(), number.as_u64()?))).collect(),
     }
 }
 
@@ -291,6 +299,7 @@ impl NamespaceState {
             inputs: text("inputs").unwrap_or_default(),
             configurations: history.first().map(|newest| newest.configurations.clone()).unwrap_or_default(),
             secrets: history.first().map(|newest| newest.secrets.clone()).unwrap_or_default(),
+            revisions: history.first().map(|newest| newest.revisions.clone()).unwrap_or_default(),
         });
         let newest = history.first().map(|newest| &newest.release);
         let is_history_damaged = deployed.as_ref().is_some_and(|deployed| newest != Some(&deployed.release));

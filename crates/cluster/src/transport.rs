@@ -17,8 +17,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tower::BoxError;
 
-use crate::error::{ClusterError, ClusterErrorKind, FieldConflict};
+use crate::error::{ClusterError, ClusterErrorKind, FieldConflict, Way};
 use crate::lease::{LeaseKeeper, LeaseLoss, LeaseState};
+use crate::login::LoginFailed;
 use crate::object::Object;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -46,9 +47,12 @@ pub(crate) struct Transport {
     pub(crate) patience: Patience,
     /// The address of the API server.
     pub(crate) server: Arc<str>,
+    pub(crate) way: Arc<Way>,
     pub(crate) outage_notice: OutageNotice,
     /// Masks what is quoted of answers.
     pub(crate) secrets: Arc<Redactor>,
+    /// The Secret that is written, whose values are masked too.
+    pub(crate) written: Option<Arc<Object>>,
     /// Every attempt of a write needs its proof; what is given back proves nothing.
     pub(crate) lease: Option<Weak<LeaseKeeper>>,
 }
@@ -125,9 +129,7 @@ impl Transport {
     pub(crate) fn writing(&self, object: &Object) -> Self {
         let mut other = self.clone();
         if object.key().kind.is("", "Secret") {
-            let mut secrets = Redactor::clone(&self.secrets);
-            values_of(object, &mut secrets);
-            other.secrets = Arc::new(secrets);
+            other.written = Some(Arc::new(object.clone()));
         }
         other
     }
@@ -202,7 +204,16 @@ impl Transport {
 
     /// What an error of the client library means.
     pub(crate) fn error(&self, subject: &impl fmt::Display, error: kube::Error) -> ClusterError {
-        ClusterError::new(subject, kind_of(error, &self.secrets))
+        let kind = match &self.written {
+            None => kind_of(error, &self.secrets),
+            Some(secret) => {
+                // Every form of a large value is long to make, and only an error quotes one.
+                let mut secrets = Redactor::clone(&self.secrets);
+                values_of(secret, &mut secrets);
+                kind_of(error, &secrets)
+            }
+        };
+        ClusterError::new(subject, kind).on(&self.way)
     }
 }
 
@@ -268,6 +279,9 @@ fn kind_of(error: kube::Error, secrets: &Redactor) -> ClusterErrorKind {
         },
         kube::Error::FromUtf8(_) => ClusterErrorKind::Answer { reason: "is not UTF-8 text".to_owned() },
         kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) => kind_of_upgrade(status),
+        kube::Error::Service(source) if source.is::<LoginFailed>() => {
+            ClusterErrorKind::Login { reason: quoted(&source.to_string(), secrets) }
+        }
         kube::Error::Service(source) if is_untrusted(source.as_ref()) => ClusterErrorKind::Untrusted { source },
         kube::Error::Service(source) => ClusterErrorKind::Unreachable { source },
         kube::Error::HyperError(source) => ClusterErrorKind::Unreachable { source: source.into() },
@@ -298,7 +312,7 @@ fn kind_of_status(status: &Status, secrets: &Redactor) -> ClusterErrorKind {
         409 if !conflicts.is_empty() => ClusterErrorKind::FieldConflicts { conflicts },
         409 => ClusterErrorKind::Conflict { message },
         // The API server's answer to a value of another type in a server-side apply.
-        500 if status.message.starts_with("failed to create typed patch object") => {
+        500 if UNREADABLE.iter().any(|begin| status.message.starts_with(begin)) => {
             ClusterErrorKind::Rejected { status: 500, message }
         }
         code @ (408 | 429 | 500..=599) => {
@@ -309,6 +323,10 @@ fn kind_of_status(status: &Status, secrets: &Redactor) -> ClusterErrorKind {
         status => ClusterErrorKind::Rejected { status, message },
     }
 }
+
+/// How an API server begins that cannot read an object, with the status of a fault of its own.
+const UNREADABLE: [&str; 3] =
+    ["failed to create typed patch object", "failed to convert new object", "unable to convert unstructured object"];
 
 /// The longest value that is quoted.
 const VALUE_SHOWN: usize = 100;
@@ -421,6 +439,56 @@ mod tests {
             "{}",
             refused.with_causes()
         );
+    }
+
+    #[test]
+    fn a_policy_that_denies_and_an_object_that_cannot_be_read_are_told_from_other_refusals() {
+        let error = |code: u16, message: &str| {
+            let status = serde_json::from_value(serde_json::json!({ "message": message, "code": code })).unwrap();
+            ClusterError::new("Deployment/cart", kind_of(kube::Error::Api(status), &Redactor::new()))
+        };
+        let policy = "deployments.apps \"cart\" is forbidden: ValidatingAdmissionPolicy 'small' with binding 'small' denied \
+                      request: at most none";
+        let webhook = "admission webhook \"a.example\" denied the request: no";
+        for (code, message, is_rule) in [
+            (422, policy, true),
+            (403, policy, true),
+            (400, webhook, true),
+            (403, "pods \"p\" is forbidden: violates PodSecurity \"restricted:latest\": runAsNonRoot != true", true),
+            (
+                403,
+                "pods \"p\" is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 4",
+                true,
+            ),
+            (403, "unable to create new content in namespace shop because it is being terminated", true),
+            (403, "user \"dana\" cannot patch resource \"deployments\"", false),
+            (422, "Deployment.apps \"cart\" is invalid: spec.selector: field is immutable", false),
+        ] {
+            assert_eq!(error(code, message).is_refused_by_admission(), is_rule, "{message}");
+        }
+        let spec = serde_json::json!({ "serviceAccountName": "a", "priorityClassName": "p", "runtimeClassName": "r" });
+        let pod = serde_json::json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "p", "namespace": "shop" }, "spec": spec });
+        let pod = Object::new(pod).unwrap();
+        for (message, missing) in [
+            (
+                "error looking up service account shop/a: serviceaccount \"a\" not found",
+                Some("v1 ServiceAccount shop/a"),
+            ),
+            ("no PriorityClass with name p was found", Some("scheduling.k8s.io/v1 PriorityClass /p")),
+            ("pod rejected: RuntimeClass \"r\" not found", Some("node.k8s.io/v1 RuntimeClass /r")),
+            ("error looking up service account shop/a: etcdserver: request timed out", None),
+        ] {
+            let error = error(403, &format!("pods \"p\" is forbidden: {message}"));
+            let found = error.missing_for(&pod).map(|key| {
+                let version = key.kind.api_version();
+                format!("{version} {} {}/{}", key.kind.kind, key.namespace.unwrap_or_default(), key.name)
+            });
+            assert_eq!(found.as_deref(), missing);
+            assert_eq!(error.is_refused_by_admission(), missing.is_some(), "{message}");
+        }
+        let unread = "failed to convert new object (shop/s1; /v1, Kind=Secret) to smd typed: illegal base64 data at input byte 7";
+        assert_eq!(error(500, unread).class(), ErrorClass::Invalid);
+        assert_eq!(error(500, "etcdserver: leader changed").class(), ErrorClass::Temporary);
     }
 
     #[test]

@@ -66,11 +66,12 @@ pub use http::HttpExpectation;
 pub use http_client::{self, HttpClient, HttpClientError};
 /// [`ErrorClass`](lock_model::ErrorClass) is what `class()` of an error says.
 pub use lock_model;
+pub use probe::late;
 /// What a [`CommandProbe`] is made of.
 pub use process;
 pub use prometheus::{Bound, BoundError, PrometheusProbe};
 pub use report::{CheckResult, CheckState, HealthReport, HealthVerdict};
-pub use run::run;
+pub use run::{run, until_healthy};
 /// The password of a [`Login`] is its type.
 pub use secrecy;
 /// Values of an [`HttpExpectation`] are its type.

@@ -68,7 +68,8 @@ fn asked_http(probe: &HttpProbe) -> String {
     format!("{} {}{through}", Method::GET, excerpt(probe.redactor.redact(&address)))
 }
 
-fn late(deadline: Duration) -> Found {
+/// The answer of what did not answer in time.
+pub fn late(deadline: Duration) -> (CheckState, String) {
     (CheckState::Unknown, format!("no answer within {}", in_words(deadline)))
 }
 

@@ -43,12 +43,16 @@ pub struct CheckResult {
     pub severity: Severity,
     /// One escaped line for people; the same for equal states, so it holds no times and no counters.
     pub detail: String,
+    /// How often it was asked.
+    pub attempts: u32,
+    /// From the first question to the last answer, in milliseconds.
+    pub duration_ms: u64,
 }
 
 impl CheckResult {
-    /// A result that was found out in another way than by a [probe](crate::Probe); `detail` is one escaped line.
+    /// A result that was found out in another way than by a [probe](crate::Probe), at once; `detail` is one escaped line.
     pub fn new(name: impl Into<String>, state: CheckState, severity: Severity, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), state, severity, detail: detail.into() }
+        Self { name: name.into(), state, severity, detail: detail.into(), attempts: 1, duration_ms: 0 }
     }
 }
 

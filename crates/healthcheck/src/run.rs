@@ -2,12 +2,12 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::check::Check;
+use crate::check::{Check, Severity};
 use crate::probe;
 use crate::report::{CheckResult, CheckState, HealthReport};
 use http_client::HttpClient;
@@ -25,10 +25,11 @@ pub async fn run(checks: &[Check], client: &HttpClient, concurrency: NonZeroUsiz
         let (slots, check, client) = (Arc::clone(&slots), check.clone(), client.clone());
         tasks.spawn(async move {
             let _slot = slots.acquire_owned().await;
-            (index, until_healthy(&check, &client).await)
+            let ask = |_| probe::run(&check, &client);
+            (index, until_healthy(&check.name, check.severity, check.retries, None, ask).await)
         });
     }
-    let mut found: Vec<Option<probe::Found>> = vec![None; checks.len()];
+    let mut found: Vec<Option<CheckResult>> = vec![None; checks.len()];
     while let Some(joined) = tasks.join_next().await {
         // A probe that panicked leaves its place empty.
         if let Ok((index, result)) = joined
@@ -38,21 +39,34 @@ pub async fn run(checks: &[Check], client: &HttpClient, concurrency: NonZeroUsiz
         }
     }
     let results = checks.iter().zip(found).map(|(check, found)| {
-        let (state, detail) = found.unwrap_or_else(|| (CheckState::Unknown, "the probe itself failed".to_owned()));
-        CheckResult { name: check.name.clone(), state, severity: check.severity, detail }
+        let failed = || CheckResult::new(&check.name, CheckState::Unknown, check.severity, "the probe itself failed");
+        found.unwrap_or_else(failed)
     });
     HealthReport::new(results.collect())
 }
 
-/// Runs a probe as often as its check allows; the last state counts.
-async fn until_healthy(check: &Check, client: &HttpClient) -> probe::Found {
-    let mut found = probe::run(check, client).await;
-    for _ in 0..check.retries {
-        if found.0 == CheckState::Healthy {
-            break;
-        }
+/// Asks until the answer is healthy: `retries` times more at most, a second after each answer, and not behind `until`. The
+/// last answer counts.
+///
+/// `ask` is given the number of the attempt, from 1, and answers with a state and one escaped line.
+pub async fn until_healthy<F: Future<Output = (CheckState, String)>>(
+    name: &str,
+    severity: Severity,
+    retries: u32,
+    until: Option<Instant>,
+    ask: impl Fn(u32) -> F,
+) -> CheckResult {
+    let begun = Instant::now();
+    let mut attempts = 1;
+    let (mut state, mut detail) = ask(attempts).await;
+    while state != CheckState::Healthy
+        && attempts <= retries
+        && until.is_none_or(|until| Instant::now() + PAUSE < until)
+    {
         tokio::time::sleep(PAUSE).await;
-        found = probe::run(check, client).await;
+        attempts += 1;
+        (state, detail) = ask(attempts).await;
     }
-    found
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    CheckResult { name: name.to_owned(), state, severity, detail, attempts, duration_ms }
 }

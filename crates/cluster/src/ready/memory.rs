@@ -16,6 +16,8 @@ pub struct Memory {
 #[derive(Clone, Debug)]
 struct Seen {
     since: Duration,
+    /// When it could go away at any time last; `since` where it never could.
+    temporary: Duration,
     /// Whether the present call has seen it.
     again: bool,
     message: String,
@@ -43,13 +45,21 @@ impl Memory {
     }
 
     /// Notes the cause, and makes it permanent where it has lasted long enough.
+    ///
+    /// Its time begins once it is no longer temporary, and is at least as long as it was that: a controller that backs off
+    /// doubles its pauses, so that the next attempt comes within the time that the ones before took.
     pub(super) fn noted(&mut self, mut cause: Cause) -> Cause {
-        let Permanence::After(limit) = cause.permanence else {
-            self.note(&cause);
-            return cause;
-        };
-        if self.note(&cause) >= limit {
-            cause.permanence = Permanence::Permanent;
+        let now = self.now;
+        let seen = self.note(&cause);
+        match cause.permanence {
+            Permanence::After(limit) => {
+                let limit = limit.max(seen.temporary.saturating_sub(seen.since));
+                if now.saturating_sub(seen.temporary) >= limit {
+                    cause.permanence = Permanence::Permanent;
+                }
+            }
+            Permanence::Temporary => seen.temporary = now,
+            Permanence::Permanent => {}
         }
         cause
     }
@@ -70,11 +80,11 @@ impl Memory {
         }
     }
 
-    fn note(&mut self, cause: &Cause) -> Duration {
+    fn note(&mut self, cause: &Cause) -> &mut Seen {
         let id = (cause.object.clone(), cause.container.clone(), cause.class);
-        let message = cause.message.clone();
-        let seen = self.causes.entry(id).or_insert(Seen { since: self.now, again: true, message });
+        let (now, message) = (self.now, cause.message.clone());
+        let seen = self.causes.entry(id).or_insert(Seen { since: now, temporary: now, again: true, message });
         seen.again = true;
-        self.now.saturating_sub(seen.since)
+        seen
     }
 }

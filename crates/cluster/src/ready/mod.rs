@@ -119,11 +119,17 @@ pub(crate) fn removes_itself(object: &Object) -> bool {
     group == "batch" && kind == "Job" && object.integer("/spec/ttlSecondsAfterFinished").is_some()
 }
 
-/// The verdict on an object that is not there.
-pub(crate) fn absent(key: &ObjectKey, rules: &Rules, memory: &mut Memory) -> Verdict {
+/// The verdict on an object that is not there, perhaps a Job that Kubernetes deletes after its end.
+pub(crate) fn absent(key: &ObjectKey, is_ending_job: bool, rules: &Rules, memory: &mut Memory) -> Verdict {
     memory.begin();
     let permanence = Permanence::After(rules.tolerance.settling);
-    let cause = Cause::new(FailureClass::Deleted, permanence, key, "does not exist");
+    let message = if is_ending_job {
+        "is gone (`ttlSecondsAfterFinished`), and nothing says that it has completed: it was deleted before it was looked at, and \
+         no event tells its end"
+    } else {
+        "does not exist"
+    };
+    let cause = Cause::new(FailureClass::Deleted, permanence, key, message);
     let verdict = memory.judged("does not exist", vec![cause]);
     memory.forget_the_rest();
     verdict

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::object::Condition;
+use crate::object::{Condition, Object};
 use crate::ready::{Facts, Memory, Rules};
 use crate::verdict::{Cause, FailureClass, Permanence, Verdict};
 
@@ -15,13 +15,22 @@ pub(super) fn service(facts: &Facts<'_>) -> Verdict {
     if !has_selector {
         return Verdict::ready("has no selector");
     }
-    let endpoints = facts.children_of("discovery.k8s.io", "EndpointSlice").flat_map(|slice| slice.list("/endpoints"));
+    let needs_port = !service.list("/spec/ports").is_empty();
     // Absent means ready, by the definition of the field.
-    let ready = endpoints
-        .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true))
-        .map(|endpoint| endpoint.get("addresses").and_then(Value::as_array).map_or(0, Vec::len))
-        .sum::<usize>();
+    let ready_of = |slice: &Object| {
+        let endpoints = slice.list("/endpoints").iter();
+        endpoints
+            .filter(|endpoint| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true))
+            .map(|endpoint| endpoint.get("addresses").and_then(Value::as_array).map_or(0, Vec::len))
+            .sum::<usize>()
+    };
+    let slices = || facts.children_of("discovery.k8s.io", "EndpointSlice");
+    let ready: usize = slices().filter(|slice| !needs_port || !slice.list("/ports").is_empty()).map(ready_of).sum();
+    let without_port: usize = slices().map(ready_of).sum::<usize>() - ready;
     match (ready, facts.has_backend) {
+        (0, true) if without_port > 0 => Verdict::waiting(
+            "its ready endpoints have no port: `targetPort` names a port that no container of them has",
+        ),
         (0, true) => Verdict::waiting("has no ready endpoint"),
         (0, false) => Verdict::undefined("has no ready endpoint, and no pod that is deployed here is behind it"),
         (ready, _) => Verdict::ready(format!("has {ready} ready endpoints")),

@@ -96,6 +96,10 @@ pub(super) fn causes(pod: &Object, facts: &Facts<'_>, tolerance: &Tolerance, mem
             "Unschedulable" => Permanence::After(tolerance.room),
             _ => Permanence::Temporary,
         };
+        if scheduled.message.contains(UNBOUND) {
+            let message = format!("{} ({})", scheduled.message, claims(pod).join(", "));
+            return vec![Cause::new(FailureClass::Volume, permanence, key, message)];
+        }
         return vec![Cause::new(FailureClass::Scheduling, permanence, key, scheduled.message)];
     }
     if let Some(message) = untaken(pod) {
@@ -109,6 +113,16 @@ pub(super) fn causes(pod: &Object, facts: &Facts<'_>, tolerance: &Tolerance, mem
         causes.extend(probes(pod, facts));
     }
     causes
+}
+
+/// What a scheduler says of a pod with a claim that no volume is bound to.
+const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
+
+/// The claims of a pod, for people.
+fn claims(pod: &Object) -> Vec<String> {
+    let volumes = pod.list("/spec/volumes").iter();
+    let named = volumes.filter_map(|volume| volume.pointer("/persistentVolumeClaim/claimName")?.as_str());
+    named.map(|name| format!("claim `{}`", lock_model::escaping::escape_short(name, 200))).collect()
 }
 
 /// What a controller says that could not make the claim of an ephemeral volume: the scheduler only waits for it.
@@ -254,6 +268,11 @@ impl<'a> Container<'a> {
                 cause(FailureClass::Config, Permanence::After(tolerance.settling), message)
             }
             "CrashLoopBackOff" => Some(self.crash(pod, "/lastState/terminated", tolerance)),
+            "ContainerCreating" | "PodInitializing" => None,
+            // A reason that a newer kubelet or a runtime gives, such as `SignatureValidationFailed`.
+            reason if !message.is_empty() => {
+                cause(FailureClass::Config, Permanence::Temporary, &format!("{reason}: {message}"))
+            }
             _ => None,
         }
     }

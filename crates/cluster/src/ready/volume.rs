@@ -16,7 +16,14 @@ pub(super) fn claim(facts: &Facts<'_>, memory: &mut Memory) -> Verdict {
             let cause = Cause::new(FailureClass::Volume, Permanence::Temporary, claim.key(), message);
             memory.judged("is not bound", vec![cause])
         }
-        (_, Some(VolumeBinding::WaitForFirstConsumer)) => Verdict::ready("is bound when the first pod uses it"),
+        (_, Some(VolumeBinding::WaitForFirstConsumer)) => Verdict::undefined("is bound when the first pod uses it"),
+        // Without a class only a volume that is there already can be bound.
+        (_, None) if claim.text("/spec/storageClassName") == Some("") => {
+            let message =
+                "no volume is bound to it yet, and it names no class that makes one (`storageClassName: \"\"`)";
+            let cause = Cause::new(FailureClass::Volume, Permanence::Temporary, claim.key(), message);
+            memory.judged("is not bound", vec![cause])
+        }
         // The pod that uses the claim is waited for in any case, and names it where it is not bound.
         (_, None) => Verdict::undefined("is not bound, and its storage class could not be read"),
     }

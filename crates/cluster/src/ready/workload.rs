@@ -115,11 +115,33 @@ pub(super) fn stateful_set(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory
     let causes = refused(object, facts, rules);
     let is_new = |pod: &Object| revision.is_some() && pod.label("controller-revision-hash") == revision;
     let pods = states(facts, rules, memory, is_new);
-    let doom = match object.text("/spec/podManagementPolicy") {
-        Some("Parallel") => Doom::All,
-        _ => Doom::NotReady,
+    if object.text("/spec/podManagementPolicy") == Some("Parallel") {
+        return decide(progress, causes, pods, Doom::All, memory);
+    }
+    let is_old = |pod: &Object| revision.is_some() && pod.label("controller-revision-hash") != revision;
+    let stuck = stuck(facts, rules, memory, is_old);
+    match progress {
+        Progress::Missing(detail) if stuck.iter().any(Cause::is_permanent) => {
+            Verdict::failed(detail, stuck.into_iter().chain(causes).collect())
+        }
+        progress => decide(progress, stuck.into_iter().chain(causes).collect(), pods, Doom::NotReady, memory),
+    }
+}
+
+/// Pods of an earlier revision that are not ready: a controller that replaces one after the other waits for them first.
+fn stuck(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory, is_old: impl Fn(&Object) -> bool) -> Vec<Cause> {
+    let old: Vec<_> = facts.children_of("", "Pod").filter(|pod| !pod.is_terminating() && is_old(pod)).collect();
+    let cause = |pod: &Object| {
+        let state = pod::state(pod, facts, rules, memory);
+        let permanence = if state.is_doomed() { Permanence::Permanent } else { Permanence::Temporary };
+        let name = lock_model::escaping::escape_short(&pod.key().name, 253);
+        let message = format!(
+            "is of an earlier revision and not ready: its controller replaces no pod before that (`OrderedReady`); `kubectl \
+             delete pod {name}` lets it go on"
+        );
+        (!state.is_ready).then(|| Cause::new(FailureClass::Condition, permanence, pod.key(), message))
     };
-    decide(progress, causes, pods, doom, memory)
+    old.into_iter().filter_map(cause).collect()
 }
 
 pub(super) fn daemon_set(facts: &Facts<'_>, rules: &Rules, memory: &mut Memory) -> Verdict {
@@ -173,11 +195,16 @@ pub(super) fn refused(object: &Object, facts: &Facts<'_>, rules: &Rules) -> Vec<
     let said = condition.or_else(|| warned.filter(|_| !has_condition).map(|warning| warning.message.as_str()));
     let Some(message) = said else { return Vec::new() };
     let terminating = facts.children_of("", "Pod").any(Object::is_terminating);
-    let (class, permanence) = if message.contains("exceeded quota") || message.contains("failed quota") {
-        let permanence = if terminating { Permanence::Temporary } else { Permanence::After(rules.tolerance.room) };
-        (FailureClass::Quota, permanence)
-    } else {
-        (FailureClass::Config, Permanence::After(rules.tolerance.settling))
+    let is_quota = message.contains("exceeded quota") || message.contains("failed quota");
+    let (class, permanence, message) = match (is_quota, terminating) {
+        // They hold their part until they are gone, and the controller tries again only after a while.
+        (true, true) => {
+            (FailureClass::Quota, Permanence::Temporary, format!("backing off while pods are ending: {message}"))
+        }
+        (true, false) => {
+            (FailureClass::Quota, Permanence::After(rules.tolerance.room), format!("backing off: {message}"))
+        }
+        (false, _) => (FailureClass::Config, Permanence::After(rules.tolerance.settling), message.to_owned()),
     };
     vec![Cause::new(class, permanence, object.key(), message)]
 }

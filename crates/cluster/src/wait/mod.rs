@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::connection::{Connection, Selection};
 use crate::error::ClusterError;
 use crate::object::{Kind, Object, ObjectKey};
-use crate::ready::{Rules, VolumeBinding};
+use crate::ready::{Rules, VolumeBinding, removes_itself};
 use crate::verdict::Verdict;
 use feed::{Feed, Update};
 use silence::Silence;
@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// The events that say what is wrong.
 const WARNINGS: &str = "type=Warning";
+
+/// The events of Jobs that have completed.
+const COMPLETED: &str = "reason=Completed,involvedObject.kind=Job";
 
 /// How long an object that has failed already waits for what the watches of pods and events report first: its cause.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
@@ -41,17 +44,31 @@ pub struct Awaited {
     pub key: ObjectKey,
     /// The generation that was applied; older ones say nothing.
     pub generation: Option<i64>,
+    /// How the end of a Job is known that Kubernetes may have deleted before the first look.
+    pub job: Option<EndingJob>,
+}
+
+/// A Job with `ttlSecondsAfterFinished`: the event that says that it has completed outlives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndingJob {
+    /// It was seen complete.
+    HasCompleted,
+    /// The Job with this UID.
+    Uid(String),
+    /// A Job that is none of these UIDs, which [`completed_jobs`](Connection::completed_jobs) gave before it was made.
+    NoneOf(BTreeSet<String>),
 }
 
 impl Awaited {
     /// An object as the API server returned it from the apply.
     pub fn applied(object: &Object) -> Self {
-        Self { key: object.key().clone(), generation: object.generation() }
+        let job = object.uid().filter(|_| removes_itself(object)).map(|uid| EndingJob::Uid(uid.to_owned()));
+        Self { key: object.key().clone(), generation: object.generation(), job }
     }
 
     /// An object that another program applied.
     pub fn named(key: ObjectKey) -> Self {
-        Self { key, generation: None }
+        Self { key, generation: None, job: None }
     }
 }
 
@@ -180,6 +197,17 @@ impl Connection {
         }
     }
 
+    /// The UIDs of Jobs whose completion an event tells. Where events may not be read, there are none.
+    pub async fn completed_jobs(&self, namespace: &str) -> Result<BTreeSet<String>, ClusterError> {
+        let selection = Selection { fields: COMPLETED.to_owned(), ..Selection::default() };
+        let events = match self.list(&Kind::new("v1", "Event"), Some(namespace), &selection).await {
+            Ok(events) => events,
+            Err(error) if error.class() == lock_model::ErrorClass::Denied => return Ok(BTreeSet::new()),
+            Err(error) => return Err(error),
+        };
+        Ok(events.iter().filter_map(|event| event.text("/involvedObject/uid")).map(str::to_owned).collect())
+    }
+
     /// When the storage classes of the awaited claims bind. Where classes may not be read, nothing is known.
     async fn bindings(&self, awaited: &[Awaited]) -> Result<BTreeMap<String, VolumeBinding>, ClusterError> {
         if !awaited.iter().any(|awaited| awaited.key.kind.is("", "PersistentVolumeClaim")) {
@@ -235,14 +263,16 @@ fn feeds(awaited: &[Awaited], pulls: bool) -> Vec<Feed> {
     }
     let others = others.into_iter().filter(|feed| !required.contains(feed)).map(|feed| (feed, false));
     let required = required.iter().cloned().map(|feed| (feed, true));
+    let completed = awaited.iter().any(|awaited| awaited.job.is_some()).then_some(COMPLETED);
     let feeds = required.chain(others).flat_map(|((kind, namespace), is_required)| {
         let selections: &[&'static str] = match (kind.is("", "Event"), pulls) {
             (true, true) => &[WARNINGS, "reason=Pulling", "reason=Pulled"],
             (true, false) => &[WARNINGS],
             (false, _) => &[""],
         };
+        let selections = selections.iter().chain(completed.as_ref().filter(|_| kind.is("", "Event")));
         let of_one = |fields: &&'static str| (kind.clone(), namespace.clone(), is_required, *fields);
-        selections.iter().map(of_one).collect::<Vec<_>>()
+        selections.map(of_one).collect::<Vec<_>>()
     });
     feeds
         .enumerate()

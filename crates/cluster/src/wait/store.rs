@@ -10,7 +10,7 @@ use crate::verdict::Verdict;
 use crate::wait::feed::Feed;
 use crate::wait::pulls::Pulls;
 use crate::wait::silence;
-use crate::wait::{Awaited, WaitEnd, WaitEvent, WaitOutcome};
+use crate::wait::{Awaited, EndingJob, WaitEnd, WaitEvent, WaitOutcome};
 
 /// The name under which the binding of the default storage class is kept.
 const DEFAULT_CLASS: &str = "";
@@ -25,6 +25,8 @@ pub(super) struct Store {
     owned: BTreeMap<String, BTreeSet<String>>,
     /// UID of the object → reason → the last warning.
     warnings: BTreeMap<String, BTreeMap<String, Warning>>,
+    /// Namespace and name of a Job → UIDs of those of that name whose completion an event tells.
+    completed: BTreeMap<(String, String), BTreeSet<String>>,
     /// UID of the pod → its pulls.
     pulls: BTreeMap<String, Pulls>,
     bindings: BTreeMap<String, VolumeBinding>,
@@ -49,6 +51,7 @@ struct Stored {
 
 struct Entry {
     generation: Option<i64>,
+    job: Option<EndingJob>,
     memory: Memory,
     verdict: Verdict,
     /// The watch of its kind.
@@ -61,6 +64,7 @@ impl Store {
     pub(super) fn new(awaited: &[Awaited], feeds: &[Feed], bindings: BTreeMap<String, VolumeBinding>) -> Self {
         let entry = |awaited: &Awaited| Entry {
             generation: awaited.generation,
+            job: awaited.job.clone(),
             memory: Memory::default(),
             verdict: Verdict::waiting("has not been read yet"),
             has_completed: false,
@@ -72,6 +76,7 @@ impl Store {
             keys: BTreeMap::new(),
             owned: BTreeMap::new(),
             warnings: BTreeMap::new(),
+            completed: BTreeMap::new(),
             pulls: BTreeMap::new(),
             bindings,
             stale: BTreeMap::new(),
@@ -102,6 +107,7 @@ impl Store {
     pub(super) fn apply(&mut self, feed: usize, object: Object) {
         if object.key().kind.is("", "Event") {
             self.pull(&object);
+            self.complete(&object);
             if object.text("/type") == Some("Warning") {
                 self.warn(&object);
             }
@@ -154,6 +160,34 @@ impl Store {
         let Some(uid) = event.text("/involvedObject/uid") else { return };
         if self.pulls.entry(uid.to_owned()).or_default().take(event) {
             self.has_news |= self.mark(uid);
+        }
+    }
+
+    fn complete(&mut self, event: &Object) {
+        let text = |pointer: &str| event.text(pointer).map(str::to_owned);
+        let is_told = event.text("/reason") == Some("Completed") && event.text("/involvedObject/kind") == Some("Job");
+        let (Some(namespace), Some(name), Some(uid)) =
+            (text("/involvedObject/namespace"), text("/involvedObject/name"), text("/involvedObject/uid"))
+        else {
+            return;
+        };
+        if is_told {
+            let is_meant = |key: &&ObjectKey| {
+                key.kind.is("batch", "Job") && key.name == name && key.namespace.as_ref() == Some(&namespace)
+            };
+            self.dirty.extend(self.entries.keys().filter(is_meant).cloned());
+            self.completed.entry((namespace, name)).or_default().insert(uid);
+        }
+    }
+
+    /// Whether a Job that is gone had completed.
+    fn had_completed(&self, key: &ObjectKey, job: &EndingJob) -> bool {
+        let told = self.completed.get(&(key.namespace.clone().unwrap_or_default(), key.name.clone()));
+        let mut told = told.into_iter().flatten();
+        match job {
+            EndingJob::HasCompleted => true,
+            EndingJob::Uid(meant) => told.any(|uid| uid == meant),
+            EndingJob::NoneOf(earlier) => told.any(|uid| !earlier.contains(uid)),
         }
     }
 
@@ -213,12 +247,13 @@ impl Store {
 
     fn verdict(&self, key: &ObjectKey, entry: &mut Entry, rules: &Rules) -> Verdict {
         let Some(stored) = self.keys.get(key).and_then(|uid| self.objects.get(uid)) else {
-            let is_known = self.listed.contains(&entry.feed);
-            return match (is_known, entry.has_completed) {
+            let had_completed =
+                entry.has_completed || entry.job.as_ref().is_some_and(|job| self.had_completed(key, job));
+            return match (self.listed.contains(&entry.feed), had_completed) {
                 (true, true) => {
                     Verdict::ready("has completed, and was deleted after its end (`ttlSecondsAfterFinished`)")
                 }
-                (true, false) => ready::absent(key, rules, &mut entry.memory),
+                (true, false) => ready::absent(key, entry.job.is_some(), rules, &mut entry.memory),
                 (false, _) => entry.verdict.clone(),
             };
         };

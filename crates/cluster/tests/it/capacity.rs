@@ -215,6 +215,14 @@ fn q2_each_quota_counts_pods_by_its_own_rule() {
     {
         assert_eq!(fits(&demand, &[scoped(scope)]).is_enough(), enough, "{scope}");
     }
+    // With a deadline: the scope means that, and not that a pod is being deleted.
+    let mut limited = wanted.value().clone();
+    limited["spec"]["template"]["spec"]["activeDeadlineSeconds"] = 60.into();
+    let limited = Object::new(limited).unwrap();
+    let demand_of_limited = [Demand { wanted: &limited, ..demand[0] }];
+    for (scope, enough) in [("Terminating", false), ("NotTerminating", true)] {
+        assert_eq!(fits(&demand_of_limited, &[scoped(scope)]).is_enough(), enough, "{scope}");
+    }
     let report =
         fits(&demand, &[scoped("CrossNamespacePodAffinity"), quota(&json!({ "nvidia.com/gpu": "1" }), &json!({}))]);
     assert_eq!(report.unknown.len(), 2, "{report:?}");

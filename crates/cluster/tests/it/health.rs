@@ -1,13 +1,12 @@
 //! Questions to a cluster before a deployment: each is seen to fail and to pass, on objects or on a real API server.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cluster::capacity::{Bounds, Demand, placement};
 use cluster::health::{HealthAnswer, Permission, credentials_health, judge_nodes, references_health};
 use cluster::lock_model::Timestamp;
-use cluster::{ApplyMode, Connection, Kind, Kubeconfig, Lifetime, Object, Patience};
+use cluster::{Allowed, ApplyMode, Connection, Kind, Kubeconfig, Lifetime, Object, Patience};
 use serde_json::{Value, json};
 
 use crate::live::{connect, connection, deployment};
@@ -173,7 +172,7 @@ fn p15_pods_find_room_by_amount_label_and_taint() {
 async fn an_api_server_that_is_not_there_is_not_healthy() {
     let kubeconfig = "{ current-context: a, contexts: [{ name: a, context: { cluster: c, user: u } }], clusters: [{ name: c, \
                       cluster: { server: \"https://127.0.0.1:1\" } }], users: [{ name: u, user: { token: secret } }] }";
-    let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &BTreeSet::new()).unwrap();
+    let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &Allowed::default()).unwrap();
     let patience = Patience { request: Duration::from_secs(2), retries: Duration::ZERO };
     let connection = Connection::new(&kubeconfig, patience).await.unwrap();
     for answer in [
@@ -193,7 +192,7 @@ async fn an_api_server_that_is_not_there_is_not_healthy() {
 async fn an_api_server_that_does_not_answer_is_named_once_before_it_is_asked_again() {
     let kubeconfig = "{ current-context: a, contexts: [{ name: a, context: { cluster: c, user: u } }], clusters: [{ name: c, \
                       cluster: { server: \"https://127.0.0.1:1\" } }], users: [{ name: u, user: { token: secret } }] }";
-    let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &BTreeSet::new()).unwrap();
+    let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &Allowed::default()).unwrap();
     let patience = Patience { request: Duration::from_secs(2), retries: Duration::from_secs(1) };
     let told = Arc::new(Mutex::new(Vec::new()));
     let lines = Arc::clone(&told);

@@ -1,6 +1,6 @@
 //! The client and the wait against a real control plane and a real node.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use cluster::lock_model::Timestamp;
 use cluster::ready::{Rules, Tolerance};
 use cluster::{
-    Access, ApplyMode, Awaited, ClusterErrorKind, Connection, Deleted, DeployedRelease, FailureClass, FieldConflict,
-    HeldLease, Kind, Kubeconfig, LEASE_PROOF, LeaseAnswer, LeaseCheck, LeaseHolder, LeaseLoss, LeasePlace,
-    LeaseRequest, LeaseState, LogTail, NamespaceOwner, Object, ObjectKey, Patience, Propagation, Selection, StateKey,
-    Verdict, WaitEnd, WaitEvent, WaitOptions, WaitOutcome,
+    Access, Allowed, ApplyMode, Awaited, ClusterErrorKind, Connection, Deleted, DeployedRelease, FailureClass,
+    FieldConflict, HeldLease, Kind, Kubeconfig, LEASE_PROOF, LeaseAnswer, LeaseCheck, LeaseHolder, LeaseLoss,
+    LeasePlace, LeaseRequest, LeaseState, LogTail, NamespaceOwner, Object, ObjectKey, Patience, Propagation, Selection,
+    StateKey, Verdict, WaitEnd, WaitEvent, WaitOptions, WaitOutcome,
 };
 use serde_json::{Value, json};
 use test_support::{Cluster, Image};
@@ -24,7 +24,7 @@ pub(crate) async fn connection() -> Option<(&'static Cluster, Connection)> {
 }
 
 pub(crate) async fn connect(kubeconfig: &str) -> Connection {
-    let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &BTreeSet::new()).unwrap();
+    let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &Allowed::default()).unwrap();
     Connection::new(&kubeconfig, Patience::default()).await.unwrap()
 }
 
@@ -405,6 +405,7 @@ async fn a_namespace_is_claimed_once() {
         inputs: format!("digest of {config}"),
         secrets: BTreeMap::new(),
         configurations: BTreeMap::from([(text("cart"), text(config))]),
+        revisions: BTreeMap::from([(text("cart"), 7)]),
     };
     let deployed = of("r", "cart-config-2");
     let before = connection.record_deployed(&first, &of("r", "cart-config-1")).await.unwrap();

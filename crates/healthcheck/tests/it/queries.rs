@@ -27,7 +27,7 @@ async fn a_query_keeps_its_bound_or_not() {
 }
 
 #[tokio::test]
-async fn an_answer_has_what_is_expected_of_it() {
+async fn q3_an_answer_has_what_is_expected_of_it() {
     let server = Server::start(|path| match path {
         "/slow" => {
             std::thread::sleep(Duration::from_millis(50));

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use healthcheck::{Check, CheckState, HealthReport, HealthVerdict, Probe, Severity, TcpProbe};
 use tokio::sync::Barrier;
@@ -45,7 +46,34 @@ async fn a_check_that_warns_degrades_and_stops_nothing() {
         "sorted by name"
     );
     assert_eq!(report.not_healthy().len(), 2);
-    assert_eq!(run(&checks).await, report, "nothing in it ticks");
+    let said = |report: HealthReport| -> Vec<String> { report.checks.into_iter().map(|it| it.detail).collect() };
+    assert_eq!(said(run(&checks).await), said(report), "no detail ticks");
+}
+
+#[tokio::test]
+async fn p21_what_is_unknown_after_the_last_retry_is_not_healthy() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let server = Server::start(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => response("500 No", "", ""),
+        _ => response("200 OK", "", ""),
+    })
+    .await;
+    let again = |probe: Probe| {
+        let mut check = check("it", probe);
+        check.retries = 1;
+        check
+    };
+    let late = run(&[again(http_probe(&server.url))]).await;
+    assert_eq!((late.verdict, late.checks[0].attempts), (HealthVerdict::Healthy, 2));
+    assert!(late.checks[0].duration_ms >= 1000, "{late:?}");
+    assert_eq!(
+        run(&[again(http_probe(&server.url))]).await.checks[0].attempts,
+        1,
+        "a good answer is not asked for again"
+    );
+    let unknown = run(&[again(Probe::Tcp(TcpProbe::new("nothing")))]).await;
+    assert_eq!((unknown.verdict, unknown.checks[0].attempts), (HealthVerdict::Blocked, 2));
 }
 
 #[tokio::test]
@@ -76,11 +104,17 @@ async fn a_report_is_written_as_its_schema_says() {
     let schema = schemars::schema_for!(HealthReport).to_value();
     let required = |part: &serde_json::Value| part["required"].clone();
     assert_eq!(required(&schema), serde_json::json!(["verdict", "checks"]));
-    assert_eq!(required(&schema["$defs"]["CheckResult"]), serde_json::json!(["name", "state", "severity", "detail"]));
+    assert_eq!(
+        required(&schema["$defs"]["CheckResult"]),
+        serde_json::json!(["name", "state", "severity", "detail", "attempts", "duration_ms"])
+    );
     let report = run(&[check("a", Probe::Tcp(TcpProbe::new("nothing")))]).await;
     let expected = serde_json::json!({
         "verdict": "blocked",
-        "checks": [{ "name": "a", "state": "unknown", "severity": "block", "detail": "tcp://nothing: the address is not HOST:PORT" }]
+        "checks": [{
+            "name": "a", "state": "unknown", "severity": "block", "detail": "tcp://nothing: the address is not HOST:PORT",
+            "attempts": 1, "duration_ms": report.checks[0].duration_ms,
+        }],
     });
     assert_eq!(serde_json::to_value(&report).unwrap(), expected);
     assert_eq!(report.checks[0].state.word(), "unknown");

@@ -56,6 +56,12 @@ impl Pusher {
         Ok(Self { crane, layer })
     }
 
+    /// Writes an image of a registry into an archive.
+    pub(super) fn pull(&self, image: &str, file: &Path) {
+        let file = file.to_str().expect("test paths are UTF-8");
+        self.crane.run(&["pull", "--insecure", "--platform", "linux/amd64", image, file]);
+    }
+
     /// Gives the digest.
     pub(super) fn push(&self, registry: &str, image: &Image<'_>) -> String {
         let reference = format!("{registry}/{}:{}", image.repository, image.tag);

@@ -249,6 +249,9 @@ spec:
             "--kubelet-preferred-address-types=InternalIP",
             // A namespace can send its pods to the nodes that only pretend.
             "--enable-admission-plugins=PodNodeSelector,PodTolerationRestriction",
+            // Admission rules that change pods, without a web server of their own.
+            "--feature-gates=MutatingAdmissionPolicy=true",
+            "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
         ]);
         command.arg(format!("--advertise-address={}", self.space.address()));
         for (option, file) in [

@@ -84,6 +84,27 @@ impl Node {
         self.pusher.push(&self.registry, image)
     }
 
+    /// Loads an image of the registry as `kind load` does: the node has it under a name, and has pulled it from nowhere.
+    pub fn load(&self, cluster: &Cluster, image: &str, name: &str) {
+        let file = cluster.space.join(&format!("images/{}.tar", name.replace(['/', ':'], "-")));
+        self.pusher.pull(image, &file);
+        let containerd = bench::part("containerd").expect("the node runs it");
+        let of_part = containerd.command();
+        let ctr = |words: &[&str]| {
+            let mut command = cluster.space.enter(Network::Own);
+            command.envs(of_part.get_envs().filter_map(|(key, value)| Some((key, value?))));
+            command
+                .arg(containerd.program().with_file_name("ctr"))
+                .args(["--namespace", "k8s.io", "images"])
+                .args(words);
+            run(&mut command).unwrap_or_else(|problem| panic!("{problem}"));
+        };
+        ctr(&["import", file.to_str().expect("test paths are UTF-8")]);
+        if image != name {
+            ctr(&["tag", "--force", image, name]);
+        }
+    }
+
     /// Takes the registry away from the kubelet: it is refused, while the tests still reach theirs.
     ///
     /// For a cluster of the test's own: others would see it too.

@@ -165,3 +165,28 @@ fn an_older_kubelet_that_only_backs_off_keeps_what_the_registry_said() {
     let away = pod("ImagePullBackOff", "Back-off pulling image \"r.io/a:1\": ErrImagePull: dial tcp: i/o timeout");
     assert!(!judge(&Facts::of(&away), &rules, &mut memory).is_failed());
 }
+
+/// Room comes back with the end of the old pods, and the controller, which doubles its pauses, notices only at its next attempt.
+#[test]
+fn q1_a_controller_that_was_refused_while_pods_were_ending_has_time_for_its_next_attempt() {
+    let refusal = "pods \"cart-1\" is forbidden: exceeded quota: small, requested: limits.memory=75Mi";
+    let full = object(&json!({ "kind": "Deployment", "spec": { "replicas": 2 }, "status": {
+        "observedGeneration": 1, "replicas": 1, "updatedReplicas": 0,
+        "conditions": [{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refusal }],
+    } }));
+    let ending =
+        object(&json!({ "kind": "Pod", "metadata": { "name": "old", "deletionTimestamp": "2026-01-01T00:00:00Z" },
+        "status": { "phase": "Running" } }));
+    for (grace, fails_at) in [(0, 90), (10, 100), (90, 180), (300, 600)] {
+        let (mut memory, rules) = (Memory::default(), Rules::default());
+        let mut fails = |seconds: u64| {
+            let children = if seconds <= grace && grace > 0 { vec![&ending] } else { Vec::new() };
+            let mut facts = Facts::of(&full);
+            facts.children = &children;
+            memory.set_now(Duration::from_secs(seconds));
+            judge(&facts, &rules, &mut memory).is_failed()
+        };
+        let failed = (0..=1000).find(|second| fails(*second));
+        assert_eq!(failed, Some(fails_at), "pods that end for {grace} s");
+    }
+}
