@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use deployer::apply::ConflictRule;
-use deployer::cluster::Kubeconfig;
+use deployer::cluster::{Allowed, Kubeconfig};
 use deployer::git::process::Interrupt;
 use deployer::{ApplyOptions, ApplyTarget, DeployRequest, DeployService, EnvironmentNamespace, Plan, Target, Wave};
 use lock_model::Timestamp;
@@ -73,7 +73,7 @@ impl Staging {
     fn new(cluster: &Cluster) -> Self {
         let namespace = cluster.fake_namespace("plan");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let kubeconfig = Kubeconfig::parse(cluster.kubeconfig().as_bytes(), None, &BTreeSet::new()).unwrap();
+        let kubeconfig = Kubeconfig::parse(cluster.kubeconfig().as_bytes(), None, &Allowed::default()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(1800);
         let opened = EnvironmentNamespace::new(&kubeconfig, &namespace, "forge/shop", deadline, Interrupt::new());
         let opened = runtime.block_on(opened).unwrap();

@@ -6,6 +6,7 @@ use lock_model::Timestamp;
 
 use crate::apply::ApplyApplied;
 use crate::helm::HelmApplied;
+use crate::namespace::NotAwaited;
 use crate::plan::Change;
 use crate::render::RenderApplied;
 
@@ -61,8 +62,24 @@ pub enum DeployEvent {
         /// False where it was as planned before.
         changed: bool,
     },
-    /// The last part that changes is written, and the target waits until it is ready. Not every target says so.
-    Waiting,
+    /// A wave begins, where there are several.
+    Wave {
+        /// Its place among those that change, from 1.
+        number: usize,
+        /// How many change.
+        of: usize,
+    },
+    /// What an earlier run wrote, and this one leaves as it is, has to be ready before the next wave.
+    WaitingForKept,
+    /// A wave is written, and the target waits until it is ready. Not every target says so.
+    Waiting {
+        /// Its place among those that change, from 1.
+        number: usize,
+        /// How many change.
+        of: usize,
+    },
+    /// The next wave begins although an object of this one may not be ready: nothing says when it is.
+    NotAwaited(NotAwaited),
 }
 
 impl fmt::Display for DeployEvent {
@@ -71,7 +88,11 @@ impl fmt::Display for DeployEvent {
             Self::Started { subject } => write!(f, "writing {subject}"),
             Self::Finished { subject, changed: true } => write!(f, "{subject} is written"),
             Self::Finished { subject, changed: false } => write!(f, "{subject} is unchanged"),
-            Self::Waiting => f.write_str("waiting until it is ready"),
+            Self::Wave { number, of } => write!(f, "wave {number} of {of}"),
+            Self::WaitingForKept => f.write_str("waiting until what is written already is ready"),
+            Self::Waiting { of: 1, .. } => f.write_str("waiting until it is ready"),
+            Self::Waiting { number, of } => write!(f, "waiting until wave {number} of {of} is ready"),
+            Self::NotAwaited(object) => object.fmt(f),
         }
     }
 }
@@ -82,6 +103,8 @@ impl fmt::Display for DeployEvent {
 pub struct Applied {
     /// The plan's changes; empty where all of it was deployed before.
     pub changes: Vec<Change>,
+    /// Objects that were applied and not waited for, since nothing says when they are ready.
+    pub not_awaited: Vec<NotAwaited>,
     /// What the target wrote.
     #[serde(flatten)]
     pub detail: AppliedDetail,

@@ -93,6 +93,12 @@ pub(crate) fn permissions(batch: &[BatchObject]) -> BTreeMap<(Kind, Option<Strin
         for verb in verbs {
             needed.entry((kind.clone(), namespace.clone(), *verb)).or_default().insert(name.clone());
         }
+        // The proof asks the pods that run of it at that moment.
+        if (kind.group.as_str(), kind.kind.as_str()) == ("batch", "CronJob") {
+            for kind in [Kind::new("batch/v1", "Job"), Kind::new("v1", "Pod")] {
+                needed.entry((kind, namespace.clone(), "list")).or_default();
+            }
+        }
         // Without events a failure has fewer words, and nothing else.
         let watched: &[(&str, &str)] = match (kind.group.as_str(), kind.kind.as_str()) {
             ("apps", "Deployment") => &[("apps/v1", "ReplicaSet"), ("v1", "Pod")],
@@ -129,4 +135,30 @@ pub(crate) fn permission_list(
     }
     let list = needed.into_iter();
     list.map(|((kind, namespace, verb), names)| Permission { kind, namespace, verb, names }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn t19_the_proof_may_list_the_jobs_and_pods_of_a_cron_job() {
+        let object =
+            json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "tidy", "namespace": "shop" } });
+        let object = BatchObject {
+            service: "shop-cart".parse().unwrap(),
+            wave: 0,
+            part: BatchPart::Kept,
+            wanted: Object::new(object).unwrap(),
+            live: None,
+        };
+        let needed = permissions(&[object]);
+        for kind in [Kind::new("batch/v1", "Job"), Kind::new("v1", "Pod")] {
+            let list = needed.get(&(kind.clone(), Some("shop".to_owned()), "list"));
+            assert!(list.is_some_and(BTreeSet::is_empty), "{kind:?}: {needed:?}");
+            assert!(!needed.contains_key(&(kind, Some("shop".to_owned()), "watch")), "{needed:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
 
 use crate::image_pinning::ImagePin;
-use crate::manifest::{Node, first_words};
+use crate::manifest::{Fault, Node};
 use crate::problem::escaped;
 use crate::yaml_writer;
 
@@ -70,6 +70,13 @@ pub enum ComposeWarning {
         /// The image.
         image: String,
     },
+    /// A pinned service that extends one of another file, which was not looked at: the override takes away what it may build.
+    ExtendsFile {
+        /// The service.
+        service: String,
+        /// The file.
+        file: String,
+    },
     /// Services of other files, which were not looked at.
     Included,
     /// A locked service that the file does not run.
@@ -104,6 +111,13 @@ impl fmt::Display for ComposeWarning {
             Self::Volume { service, image } => {
                 write!(f, "`{}` mounts the image `{}`, which no digest fixes", escaped(service), escaped(image))
             }
+            Self::ExtendsFile { service, file } => write!(
+                f,
+                "`{}` extends a service of `{}`, which was not looked at: the override takes any `build:` away, which docker \
+                 compose 2.24 and newer understand",
+                escaped(service),
+                escaped(file)
+            ),
             Self::Included => f.write_str("`include:` brings services of other files, which were not looked at"),
             Self::NotInFile { service } => write!(f, "`{}` is locked, and no service of the file", escaped(service)),
         }
@@ -168,10 +182,15 @@ pub fn compose_override(
     };
     let mut pinned = BTreeMap::new();
     let mut warnings = BTreeSet::new();
-    for (name, service) in services {
+    let extended: BTreeMap<&String, Extended> =
+        services.keys().map(|name| (name, Extended::of(services, name))).collect();
+    for (name, Extended { service, file }) in &extended {
+        let name = *name;
         if let Some(pin) = pins.get(name) {
             pinned.insert(name.clone(), pin.clone());
-            if builds_at_every_start(service) {
+            if let Some(file) = file.as_ref().filter(|_| service.get("pull_policy").is_none()) {
+                warnings.insert(ComposeWarning::ExtendsFile { service: name.clone(), file: file.clone() });
+            } else if builds_at_every_start(service) {
                 warnings.insert(ComposeWarning::NotBuilt { service: name.clone() });
             } else if service.get("build").is_some() {
                 warnings.insert(ComposeWarning::MayBeBuilt { service: name.clone() });
@@ -196,7 +215,7 @@ pub fn compose_override(
     warnings.extend(absent.map(|service| ComposeWarning::NotInFile { service: service.clone() }));
     let images = pinned.iter().map(|(name, pin)| {
         let mut image = Map::from_iter([("image".to_owned(), Value::String(pin.to_string()))]);
-        if services.get(name).is_some_and(builds_at_every_start) {
+        if extended.get(name).is_some_and(Extended::may_build_at_every_start) {
             image.insert("build".to_owned(), Value::Null);
             image.insert("pull_policy".to_owned(), Value::String("missing".to_owned()));
         }
@@ -206,6 +225,42 @@ pub fn compose_override(
     // The writer knows no tags of an application, and nothing else here is null.
     let text = yaml_writer::to_yaml([&top]).replace("    build: null\n", "    build: !reset null\n");
     Ok(ComposeOverride { text, pinned, warnings: warnings.into_iter().collect() })
+}
+
+/// A service with what it extends in the same file.
+struct Extended {
+    service: Value,
+    /// Another file that the rest comes from.
+    file: Option<String>,
+}
+
+impl Extended {
+    fn of(services: &Map<String, Value>, name: &str) -> Self {
+        let mut service = Map::new();
+        let (mut next, mut seen, mut file) = (Some(name), BTreeSet::new(), None);
+        while let Some(name) = next.filter(|name| seen.insert(*name)) {
+            let own = services.get(name).and_then(Value::as_object);
+            for (key, value) in own.into_iter().flatten() {
+                match (service.get_mut(key), value) {
+                    // Lists are added to each other.
+                    (Some(Value::Array(list)), Value::Array(more)) => list.extend(more.iter().cloned()),
+                    (Some(_), _) => {}
+                    (None, value) => drop(service.insert(key.clone(), value.clone())),
+                }
+            }
+            let extends = own.and_then(|own| own.get("extends"));
+            let other = extends.and_then(|extends| extends.get("file")?.as_str());
+            file = other.map(str::to_owned);
+            let extended = extends.and_then(|extends| extends.as_str().or_else(|| extends.get("service")?.as_str()));
+            next = extended.filter(|_| other.is_none());
+        }
+        Self { service: Value::Object(service), file }
+    }
+
+    /// Whether `up` may build it without being asked to.
+    fn may_build_at_every_start(&self) -> bool {
+        builds_at_every_start(&self.service) || (self.file.is_some() && self.service.get("pull_policy").is_none())
+    }
 }
 
 /// Whether `up` builds a service without being asked to: an image of an override would never run. A policy that comes from
@@ -252,8 +307,8 @@ fn parse(bytes: &[u8], file: &str) -> Result<Map<String, Value>, ComposeError> {
         with_snippet: false,
     };
     let node: Node = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
-        unreadable(line, first_words(&error))
+        let Fault { line, message, column: _ } = Fault::of(&error, text);
+        unreadable(line, message)
     })?;
     let Value::Object(top) = node.0 else { return Err(ComposeError::NoServices { file: file.to_owned() }) };
     Ok(top)

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn b46_every_hiding_place_has_its_slot() {
+    fn t19_every_hiding_place_has_its_slot() {
         let mut object = json!({
             "spec": {
                 "jobTemplate": { "spec": { "template": { "spec": {

@@ -81,7 +81,9 @@ mod image_fields;
 mod image_inputs;
 mod image_pinning;
 mod manifest;
+mod migrations;
 mod namespace;
+mod noise;
 mod pinned_manifests;
 mod plan;
 mod problem;
@@ -112,17 +114,20 @@ pub use helm::HelmTarget;
 pub use image_inputs::image_inputs;
 pub use image_pinning::{ImagePin, UnpinnedImage, UnpinnedReason};
 pub use lock_model;
+pub use migrations::migrations;
 pub use namespace::{
-    AwaitedJobs, ClusterTargetKind, Dossier, EndingPod, EnvironmentNamespace, Failure, FailureCause, ForeignFields,
-    LeftBehind, LeftLease, RunningContainer, Superseding, TakenLease, refusal_of_left,
+    AwaitedJobs, ClusterTargetKind, Dossier, EndingPod, EnvironmentNamespace, Failure, FailureCause, Foreign,
+    ForeignFields, LeftBehind, LeftLease, NotAwaited, RunningContainer, Sidecar, Superseding, TakenLease,
+    refusal_of_left,
 };
+pub use noise::{NoiseRule, NoisyField, PathPart};
 pub use plan::{Change, ChangeKind, ImageChange, Plan, PlanDetail};
 pub use problem::{DeployProblem, DeployProblems, ProblemKind};
 pub use program_search::{ProgramSearch, ProgramVersions};
 pub use proof::{Finding, FindingKind, Proof, ProofDetail, ProofLevel, ProofVerdict, ProvenImage};
 pub use render::{RenderFolder, RenderTarget};
 pub use request::{
-    DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, OccupiedPlace, RemovedServiceRule,
-    UnpinnedImageRule, Wave,
+    AllowedSidecar, DeployRequest, DeployService, ForeignNamespace, NamespaceRule, NotDeployed, OccupiedPlace,
+    RemovedServiceRule, UnpinnedImageRule, Wave,
 };
 pub use target::Target;

@@ -9,6 +9,7 @@ use crate::batch::BatchObject;
 use crate::diff::ServiceChanges;
 use crate::helm::HelmPlan;
 use crate::image_pinning::UnpinnedImage;
+use crate::noise::NoisyField;
 use crate::render::RenderPlan;
 
 /// What a deployment would do, for review; [`Target::apply`](crate::Target::apply) does exactly that.
@@ -24,6 +25,8 @@ pub struct Plan {
     pub services: Vec<ServiceChanges>,
     /// Images that the lock does not decide.
     pub unpinned_images: Vec<UnpinnedImage>,
+    /// Fields that differ and that are left out of the changes, since the environment calls them noise.
+    pub noise: Vec<NoisyField>,
     /// What people should know besides, a sentence each.
     pub notes: Vec<String>,
     /// What objects of the plan name and neither it nor the cluster has; empty where no cluster was asked.
@@ -33,6 +36,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether the deployment changes anything.
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty() || self.services.iter().any(ServiceChanges::changes)
+    }
+
     /// The objects that the deployment writes to a cluster; empty where it writes to none.
     pub fn batch(&self) -> &[BatchObject] {
         match &self.detail {

@@ -16,6 +16,8 @@ pub struct DeployProblem {
     pub document: Option<usize>,
     /// Line in the file, counted from 1.
     pub line: Option<u64>,
+    /// Column in that line in characters, counted from 1; absent where the whole line or document is meant.
+    pub column: Option<u64>,
     /// For programs.
     pub kind: ProblemKind,
     /// What is wrong; what helps depends on who made the request.
@@ -35,6 +37,10 @@ pub enum ProblemKind {
     Path,
     /// A branch or folder that holds something else than a tree of the environment.
     Place,
+    /// A helm release of the service's name that another program made of another chart.
+    ForeignRelease,
+    /// An object that is there, and that the helm release of its chart would not take over.
+    Adoption,
     /// Not YAML, or YAML that is not a Kubernetes object.
     Unreadable,
     /// A chart, which this target does not render.
@@ -83,6 +89,8 @@ pub enum ProblemKind {
     Kustomization,
     /// An object outside the environment's namespace.
     Namespace,
+    /// A namespace of an object that is not there.
+    NamespaceGone,
     /// A cluster-scoped object that is on no list.
     ClusterScoped,
     /// A pod or a binding that reaches beyond the namespace.
@@ -107,7 +115,7 @@ pub enum ProblemKind {
 
 impl DeployProblem {
     pub(crate) fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
-        Self { service: None, file: None, document: None, line: None, kind, message: message.into() }
+        Self { service: None, file: None, document: None, line: None, column: None, kind, message: message.into() }
     }
 
     pub(crate) fn service(self, service: &ServiceName) -> Self {
@@ -121,6 +129,10 @@ impl DeployProblem {
     pub(crate) fn at(self, document: Option<usize>, line: Option<u64>) -> Self {
         Self { document, line, ..self }
     }
+
+    pub(crate) fn column(self, column: Option<u64>) -> Self {
+        Self { column, ..self }
+    }
 }
 
 impl DeployProblem {
@@ -128,7 +140,8 @@ impl DeployProblem {
     pub fn text(&self) -> String {
         let Some(file) = &self.file else { return self.message.clone() };
         let document = self.document.map(|document| format!(" document {document}")).unwrap_or_default();
-        let line = self.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+        let column = self.column.map(|column| format!(", column {column}")).unwrap_or_default();
+        let line = self.line.map(|line| format!(" (line {line}{column})")).unwrap_or_default();
         format!("`{}`{document}{line}: {}", escaped(file), self.message)
     }
 }
@@ -159,6 +172,18 @@ impl DeployProblems {
     /// The problems in order.
     pub fn as_slice(&self) -> &[DeployProblem] {
         &self.0
+    }
+
+    /// The same with paths from the top of a service's repository, or of the superproject, where its files lie in a folder.
+    #[must_use]
+    pub fn in_folders(mut self, folder_of: impl Fn(&ServiceName) -> Option<String>) -> Self {
+        for problem in &mut self.0 {
+            let folder = problem.service.as_ref().and_then(&folder_of);
+            if let (Some(folder), Some(file)) = (folder, &mut problem.file) {
+                *file = format!("{folder}/{file}");
+            }
+        }
+        self
     }
 
     /// `Bug` where this program is at fault, else `Invalid`.

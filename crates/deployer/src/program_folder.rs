@@ -1,7 +1,7 @@
 //! The folder that a program works in: files for no other user to see.
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use lock_model::ErrorClass;
@@ -24,7 +24,10 @@ pub(crate) struct ProgramFolder {
 impl ProgramFolder {
     /// With an empty home, and nothing else.
     pub(crate) fn empty() -> Result<Self, DeployError> {
-        let folder = tempfile::Builder::new().prefix(&format!("{PREFIX}{}-", std::process::id())).tempdir();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        // A program may write files of its own there, which others could read.
+        let permissions = std::fs::Permissions::from_mode(0o700);
+        let folder = tempfile::Builder::new().prefix(&prefix).permissions(permissions).tempdir();
         let folder = folder.map_err(|error| unwritten(Path::new(PREFIX), error))?;
         let home = folder.path().join(HOME_FOLDER);
         std::fs::create_dir(&home).map_err(|error| unwritten(&home, error))?;
@@ -73,5 +76,39 @@ fn unwritten(path: &Path, error: std::io::Error) -> DeployError {
         action: "write it".to_owned(),
         class: ErrorClass::Storage,
         source: Box::new(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn t23_what_a_killed_process_left_is_removed_and_files_are_for_this_user_alone() {
+        let own = ProgramFolder::empty().unwrap();
+        own.put(Path::new("below/kubeconfig"), b"token: secret").unwrap();
+        let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(own.path().join("below/kubeconfig")), mode(own.path().to_owned())), (0o600, 0o700));
+
+        let temporary = tempfile::env::temp_dir();
+        let kept = tempfile::tempdir().unwrap();
+        std::fs::write(kept.path().join("file"), "1").unwrap();
+        // No process has such a number.
+        let of_ended = |what: &str| temporary.join(format!("{PREFIX}{}-{what}-{}", i32::MAX, std::process::id()));
+        let (left, link) = (of_ended("left"), of_ended("link"));
+        // It is there as a whole: what else runs here may remove it first.
+        std::fs::create_dir(kept.path().join("folder")).unwrap();
+        std::fs::write(kept.path().join("folder/kubeconfig"), "token: secret").unwrap();
+        std::fs::rename(kept.path().join("folder"), &left).unwrap();
+        symlink(kept.path(), &link).unwrap();
+        ProgramFolder::remove_leftovers();
+        std::fs::remove_file(&link).unwrap();
+        assert!(!left.exists(), "a process that has ended needs none");
+        assert!(own.path().join("below/kubeconfig").exists() && kept.path().join("file").exists());
+        let place = own.path().to_owned();
+        drop(own);
+        assert!(!place.exists());
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use lock_model::ServiceName;
+use lock_model::{Digest, ServiceName};
 
 use crate::apply::ApplyProof;
 use crate::helm::HelmProof;
 use crate::image_pinning::UnpinnedImage;
-use crate::namespace::EndingPod;
+use crate::namespace::{EndingPod, RunningContainer, Sidecar};
 use crate::problem::{ProblemKind, escaped};
 use crate::render::RenderProof;
 
@@ -31,6 +31,13 @@ pub struct Proof {
     pub images: Vec<ProvenImage>,
     /// Images that the lock does not decide.
     pub unpinned_images: Vec<UnpinnedImage>,
+    /// Locked digests whose containers report another one without a repository: it may be that of the image's configuration,
+    /// which the request does not have.
+    #[serde(skip)]
+    pub without_configuration: BTreeSet<Digest>,
+    /// Containers that other programs added to pods, and that the environment allows.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub sidecars: BTreeSet<Sidecar>,
     /// Pods of earlier versions that still work until they have ended; gone with the next look, they are no part of what
     /// is kept of the proof.
     #[serde(skip)]
@@ -48,6 +55,17 @@ pub enum ProofDetail {
     Helm(HelmProof),
     /// Of [`Target::Apply`](crate::Target::Apply).
     Apply(ApplyProof),
+}
+
+impl ProofDetail {
+    /// The containers that run locked images; none of manifests that nothing was started from.
+    pub fn running(&self) -> &[RunningContainer] {
+        match self {
+            Self::Render(_) => &[],
+            Self::Helm(proof) => &proof.running,
+            Self::Apply(proof) => &proof.running,
+        }
+    }
 }
 
 /// What a proof looked at, the weakest first.
@@ -138,11 +156,20 @@ pub enum FindingKind {
     Edited,
     /// A service that is not deployed here any more, and still there.
     Left,
-    /// A container of a deployed service that another program added: no deployment takes it out.
+    /// A container that another program added to an object of a deployed service: no deployment takes it out.
     Foreign,
+    /// A container of a pod that neither the release nor the object that makes the pod has.
+    Injected,
+    /// A container that was added to a running pod, such as by `kubectl debug`: it goes with the pod.
+    Ephemeral,
 }
 
 impl FindingKind {
+    /// Whether it is about a container that another program added, which no deployment takes out.
+    pub fn is_added_container(self) -> bool {
+        matches!(self, Self::Foreign | Self::Injected | Self::Ephemeral)
+    }
+
     /// What a problem of a plan is, found in what is there.
     pub(crate) fn of(kind: ProblemKind) -> Self {
         match kind {
@@ -158,6 +185,8 @@ impl FindingKind {
             ProblemKind::Request
             | ProblemKind::Path
             | ProblemKind::Place
+            | ProblemKind::ForeignRelease
+            | ProblemKind::Adoption
             | ProblemKind::Unreadable
             | ProblemKind::NeedsHelm
             | ProblemKind::Chart
@@ -181,6 +210,7 @@ impl FindingKind {
             | ProblemKind::Volumes
             | ProblemKind::NeedsKustomize
             | ProblemKind::Kustomization
+            | ProblemKind::NamespaceGone
             | ProblemKind::Proof => Self::Unreadable,
         }
     }
@@ -196,6 +226,8 @@ impl Proof {
             findings,
             images: Vec::new(),
             unpinned_images: Vec::new(),
+            without_configuration: BTreeSet::new(),
+            sidecars: BTreeSet::new(),
             ending: BTreeSet::new(),
         }
     }
@@ -209,6 +241,21 @@ impl Proof {
             self.findings.sort();
         }
         self
+    }
+
+    /// The same where it could not be found out whether an image is the locked one.
+    #[must_use]
+    pub fn without_answer(self, message: String) -> Self {
+        self.with_findings(vec![Finding { service: None, path: None, kind: FindingKind::Image, message }])
+    }
+
+    /// The same without some findings, and these.
+    #[must_use]
+    pub fn without(mut self, is_meant: impl Fn(&Finding) -> bool) -> (Self, Vec<Finding>) {
+        let (meant, others): (Vec<_>, Vec<_>) = self.findings.into_iter().partition(is_meant);
+        self.verdict = if others.is_empty() { ProofVerdict::Proven } else { ProofVerdict::NotProven };
+        self.findings = others;
+        (self, meant)
     }
 
     /// Whether everything is as locked.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lock_model::{CommitId, Digest, EnvironmentName, LockId, ReleaseId, ServiceName};
+use lock_model::{CommitId, Digest, EnvironmentName, ImageReference, ImageRepository, LockId, ReleaseId, ServiceName};
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::image_pinning::ImagePin;
 use crate::namespace::AwaitedJobs;
+use crate::noise::NoiseRule;
 use crate::settings::{Configuration, Part, PullSecret, ServiceSettings};
 
 /// One deployment of one release to one environment. It is what a plan is made from and what a proof compares with.
@@ -52,9 +53,23 @@ pub struct DeployRequest {
     pub configuration: Configuration,
     /// The manifests of the platforms of each locked index: what a container reports may be one of them.
     pub platform_digests: BTreeMap<Digest, BTreeSet<Digest>>,
+    /// The digests of the configurations of locked images, where they were asked for: what a container reports of an image
+    /// that was loaded without a registry.
+    pub configuration_digests: BTreeMap<Digest, BTreeSet<Digest>>,
+    /// Containers that other programs may add to pods; others are findings.
+    pub sidecars: BTreeSet<AllowedSidecar>,
     /// The order in which services are changed in a cluster: those of a wave are ready before the next one begins. Empty:
     /// one wave.
     pub waves: Vec<Wave>,
+}
+
+/// A container that other programs may add to pods.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AllowedSidecar {
+    /// Name of the container.
+    pub name: String,
+    /// Where its image comes from; `None`: from anywhere.
+    pub image: Option<ImageRepository>,
 }
 
 /// How the services of one wave are changed.
@@ -101,6 +116,8 @@ impl DeployRequest {
             masked: Vec::new(),
             configuration: Configuration::default(),
             platform_digests: BTreeMap::new(),
+            configuration_digests: BTreeMap::new(),
+            sidecars: BTreeSet::new(),
             waves: Vec::new(),
         }
     }
@@ -138,6 +155,17 @@ impl DeployRequest {
         here.any(|service| service.as_str() == name)
     }
 
+    /// Whether a container that another program added is allowed.
+    pub(crate) fn allows(&self, name: &str, image: &str) -> bool {
+        let repository = || image.parse::<ImageReference>().ok().map(|reference| reference.repository);
+        self.sidecars.iter().any(|one| one.name == name && (one.image.is_none() || one.image == repository()))
+    }
+
+    /// Which differences are left out, by service.
+    pub(crate) fn noise(&self) -> BTreeMap<ServiceName, Vec<NoiseRule>> {
+        self.services.iter().map(|service| (service.name.clone(), service.noise.clone())).collect()
+    }
+
     /// The rule that holds for a service's objects.
     pub(crate) fn rule_of<'a>(&'a self, service: &'a DeployService) -> &'a NamespaceRule {
         service.namespace_rule.as_ref().unwrap_or(&self.namespace_rule)
@@ -169,6 +197,8 @@ pub struct DeployService {
     pub setting_parts: BTreeSet<Part>,
     /// Which of its objects may leave the namespace; without one, the request's rule holds.
     pub namespace_rule: Option<NamespaceRule>,
+    /// Which differences of its objects are left out of plans and comparisons.
+    pub noise: Vec<NoiseRule>,
     /// The place of its wave in the request's list.
     pub wave: usize,
 }
@@ -187,6 +217,7 @@ impl DeployService {
             await_jobs: None,
             setting_parts: BTreeSet::new(),
             namespace_rule: None,
+            noise: Vec::new(),
             wave: 0,
         }
     }

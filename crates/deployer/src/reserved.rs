@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a3_records_of_orchestrator_and_helm_are_no_objects_of_a_service() {
+    fn records_of_orchestrator_and_helm_are_no_objects_of_a_service() {
         for (version, kind, name, is_reserved) in [
             ("v1", "ConfigMap", "orchestrator-inventory-shop-cart", true),
             ("v1", "ConfigMap", "orchestrator-state", false),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a3_labels_and_annotations_of_orchestrator_are_its_own_apart_from_the_one_of_people() {
+    fn labels_and_annotations_of_orchestrator_are_its_own_apart_from_the_one_of_people() {
         let with = |metadata: Value| {
             let mut object = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata });
             object["metadata"]["name"] = "zz".into();

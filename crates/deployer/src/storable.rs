@@ -1,6 +1,9 @@
 //! Whether an object can be stored as it is written: the API server writes some fields itself, and some kinds are requests
 //! that are answered and not kept.
 
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use crate::manifest::ObjectId;
@@ -50,7 +53,22 @@ pub(crate) fn violations(object: &Map<String, Value>, id: &ObjectId) -> Vec<Viol
             }
         }
     }
+    if id.group.is_empty() && id.kind == "Secret" {
+        for (key, value) in object.get("data").and_then(Value::as_object).into_iter().flatten() {
+            if value.as_str().is_some_and(|text| !is_base64(text)) {
+                let key = escaped(key);
+                refuse(format!("`data.{key}` of {id} is no base64: text as it is goes into `stringData`"));
+            }
+        }
+    }
     found
+}
+
+/// As the API server reads it: line breaks do not count.
+fn is_base64(text: &str) -> bool {
+    let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+    let digits: String = text.chars().filter(|c| !matches!(c, '\n' | '\r')).collect();
+    GeneralPurpose::new(&alphabet::STANDARD, config).decode(digits).is_ok()
 }
 
 /// What a value is that is no text; the value itself is not told. `null` is none.
@@ -127,11 +145,13 @@ mod tests {
         for (kind, field, value, told) in [
             ("Secret", "stringData", json!(1_234_567_890_123_u64), "is a number"),
             ("Secret", "data", json!(1.5), "is a number"),
+            ("Secret", "data", json!("12345!"), "is no base64"),
+            ("Secret", "data", json!("MTIzNDU"), "is no base64"),
             ("ConfigMap", "data", json!(true), "is true or false"),
             ("ConfigMap", "data", json!(["1234567890123"]), "is a list"),
         ] {
             let found = found(json!({
-                "apiVersion": "v1", "kind": kind, "metadata": { "name": "pre" }, field: { "pw": value, "ok": "x" },
+                "apiVersion": "v1", "kind": kind, "metadata": { "name": "pre" }, field: { "pw": value, "ok": "eHg=\n" },
             }));
             assert!(found.len() == 1 && found[0].contains(told), "{found:?}");
             assert!(found[0].starts_with(&format!("`{field}.pw` of {kind}/pre")), "{found:?}");

@@ -4,7 +4,7 @@ use crate::applied::{Applied, ApplyOptions, DeployEvent};
 use crate::apply::ApplyTarget;
 use crate::error::DeployError;
 use crate::helm::HelmTarget;
-use crate::namespace::ForeignFields;
+use crate::namespace::Foreign;
 use crate::plan::{Plan, PlanDetail};
 use crate::proof::Proof;
 use crate::render::RenderTarget;
@@ -35,7 +35,8 @@ impl Target {
     /// would refuse to take over, are differences. The plan is not to be applied.
     pub async fn plan_for_drift(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
         match self {
-            Self::Render(_) | Self::Helm(_) => self.plan(request).await,
+            Self::Render(_) => self.plan(request).await,
+            Self::Helm(target) => Box::pin(target.plan_for_drift(request)).await,
             Self::Apply(target) => Box::pin(target.taking_everything().plan(request)).await,
         }
     }
@@ -75,10 +76,10 @@ impl Target {
     }
 
     /// What others wrote into the objects of a deployment, which deploying again leaves as it is.
-    pub async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
+    pub async fn foreign_fields(&self, request: &DeployRequest) -> Result<Foreign, DeployError> {
         match self {
             // The tree is replaced as a whole.
-            Self::Render(_) => Ok(Vec::new()),
+            Self::Render(_) => Ok(Foreign::default()),
             Self::Helm(target) => target.foreign_fields(request).await,
             Self::Apply(target) => target.foreign_fields(request).await,
         }

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a3_a_stateful_set_says_whether_its_claims_go_with_it() {
+    fn a_stateful_set_says_whether_its_claims_go_with_it() {
         for (kind, policy, takes) in [
             ("StatefulSet", json!({ "whenDeleted": "Delete" }), true),
             ("StatefulSet", json!({ "whenDeleted": "Retain", "whenScaled": "Delete" }), false),

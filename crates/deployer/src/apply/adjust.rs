@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a1_text_of_a_secret_is_sent_as_it_is_kept() {
+    fn text_of_a_secret_is_sent_as_it_is_kept() {
         let kept = |manifest: Value| {
             let Value::Object(manifest) = manifest else { panic!("an object is a map") };
             let id = ObjectId::of(&manifest).unwrap();

@@ -1,6 +1,7 @@
 //! What the cluster says about the objects of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cluster::{
     ApplyMode, ClusterError, ClusterErrorKind, Connection, Discovery, FieldConflict, Kind, Object, ObjectKey, Selection,
@@ -11,11 +12,17 @@ use serde_json::{Map, Value};
 use super::ConflictRule;
 use super::adjust::{adjusted, clears, includes};
 use super::inventory::{Entry, Inventory};
-use super::ownership::{Move, applied_more, has_lost_fields, is_applied_by_us, judge_conflicts, our_fields, to_move};
+use super::ownership::{
+    Move, applied_more, has_lost_fields, is_applied_by_us, judge_conflicts, our_fields, owners, to_move,
+};
 use super::plan::{ObjectAction, PlannedObject};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{Autoscaled, at_once, content, is_immutable, live_objects, refused_by_rule, removes_itself};
+use crate::namespace::{
+    Autoscaled, at_once, content, is_immutable, is_made_by, live_objects, missing_namespace, refused_by_rule,
+    removes_itself,
+};
+use crate::noise::{self, NoiseRule, Noisy};
 use crate::problem::{ProblemKind, escaped};
 use crate::reserved::{HELM_NAMESPACE, HELM_RELEASE};
 use crate::rules::Violation;
@@ -43,8 +50,8 @@ impl Wanted {
 pub(super) struct Found {
     pub(super) inventories: BTreeMap<String, Inventory>,
     pub(super) live: BTreeMap<ObjectKey, Object>,
-    scaled: Autoscaled,
-    discovery: std::sync::Arc<Discovery>,
+    pub(super) scaled: Autoscaled,
+    discovery: Arc<Discovery>,
 }
 
 /// Reads inventories, every object that a plan or an inventory names, and autoscalers.
@@ -74,6 +81,8 @@ struct Question {
     live: Option<Object>,
     entry: Option<Entry>,
     moved: Option<Move>,
+    /// The fields that are not sent since they are noise.
+    noise: Vec<String>,
 }
 
 /// What becomes of each object, or why the plan is refused; in the order of `wanted`.
@@ -82,12 +91,13 @@ pub(super) async fn judge(
     found: &Found,
     wanted: Vec<Wanted>,
     cluster_scoped: &BTreeSet<ObjectId>,
-    rule: &ConflictRule,
+    (rule, noise): (&ConflictRule, &BTreeMap<ServiceName, Vec<NoiseRule>>),
 ) -> Result<Vec<(Wanted, Result<PlannedObject, Violation>)>, DeployError> {
     let helm = helm_releases(connection, found, &wanted).await?;
     let services: BTreeSet<&str> = wanted.iter().map(|wanted| wanted.service.as_str()).collect();
     let services: BTreeSet<String> = services.into_iter().map(str::to_owned).collect();
     let room = Room::of(found, &wanted);
+    let batch: Arc<BTreeSet<ObjectKey>> = Arc::new(wanted.iter().map(|one| one.manifest.key().clone()).collect());
     let mut answers = Vec::new();
     let mut questions = Vec::new();
     for (index, wanted) in wanted.into_iter().enumerate() {
@@ -100,17 +110,26 @@ pub(super) async fn judge(
             let planned = PlannedObject::new(&wanted, ObjectAction::CreateLater, wanted.manifest.clone());
             answers.push((index, wanted, Ok(planned)));
         } else {
-            let sent = adjusted(&wanted.manifest, live.as_ref(), &found.scaled);
+            let mut sent = adjusted(&wanted.manifest, live.as_ref(), &found.scaled);
+            let rules = noise.get(&wanted.service).map(Vec::as_slice).unwrap_or_default();
+            let noise = live.as_ref().map(|live| {
+                let noisy = Noisy::Sent(owners(live));
+                noise::settle(&noise::rules_of(rules, &wanted.id), &mut sent, live.value(), &noisy)
+            });
+            let noise = noise.unwrap_or_default();
             let moved = live.as_ref().and_then(|live| to_move(live, &sent));
             let inventory = found.inventories.get(wanted.service.as_str());
             let entry = inventory.and_then(|inventory| inventory.entry(wanted.manifest.key())).cloned();
-            questions.push((index, Question { wanted, sent, live, entry, moved }));
+            questions.push((index, Question { wanted, sent, live, entry, moved, noise }));
         }
     }
     let asked = at_once(questions, |(index, question)| {
-        let (connection, rule) = (connection.clone(), rule.clone());
+        let (connection, rule, batch) = (connection.clone(), rule.clone(), Arc::clone(&batch));
         async move {
-            let answer = ask(&connection, &question, &rule).await;
+            let mut answer = ask(&connection, &question, &rule, &batch).await;
+            if let Ok(Ok(planned)) = &mut answer {
+                planned.noise.clone_from(&question.noise);
+            }
             (index, question.wanted, answer)
         }
     });
@@ -125,8 +144,9 @@ async fn ask(
     connection: &Connection,
     question: &Question,
     rule: &ConflictRule,
+    batch: &BTreeSet<ObjectKey>,
 ) -> Result<Result<PlannedObject, Violation>, DeployError> {
-    let Question { wanted, sent, live, entry, moved } = question;
+    let Question { wanted, sent, live, entry, moved, noise: _ } = question;
     let id = &wanted.id;
     if live.as_ref().is_some_and(Object::is_terminating) {
         return Ok(Err((ProblemKind::Ending, format!("{id} is being deleted"))));
@@ -164,6 +184,9 @@ async fn ask(
     let take_over = !taken.is_empty() || moved.is_some();
     let after = match answer {
         Ok(after) => after,
+        Err(error) if live.is_none() && is_made_by(batch, &manifest, &error) => {
+            return Ok(Ok(PlannedObject::new(wanted, ObjectAction::Create, manifest)));
+        }
         Err(error) => return refused(id, &manifest, live.as_ref(), error),
     };
     let moved = match (moved, live) {
@@ -215,7 +238,8 @@ fn moved_notes(moved: &Move) -> Vec<String> {
     let mut note = format!("what {managers} wrote is ours from now on");
     if !moved.removed.is_empty() {
         let removed = moved.removed.iter().map(|field| format!("`{}`", escaped(field))).collect::<Vec<_>>().join(", ");
-        note = format!("{note}, and {removed} goes, since the manifest lacks it");
+        let (go, them) = if moved.removed.len() == 1 { ("goes", "it") } else { ("go", "them") };
+        note = format!("{note}, and {removed} {go}, since the manifest lacks {them}");
     }
     let kept = moved.kept.iter().map(|(field, manager)| {
         format!("`{}` stays although the manifest lacks it: `{}` wrote it too", escaped(field), escaped(manager))
@@ -242,6 +266,12 @@ fn refused(
     live: Option<&Object>,
     error: ClusterError,
 ) -> Result<Result<PlannedObject, Violation>, DeployError> {
+    if let Some(what) = missing_namespace(manifest, &error) {
+        return Ok(Err((ProblemKind::NamespaceGone, format!("{id} has no place: {what}"))));
+    }
+    if let Some(kind) = refused_by_rule(&error) {
+        return Ok(Err((kind, format!("the cluster would not take {id}: {}", error.kind()))));
+    }
     match error.kind() {
         ClusterErrorKind::Rejected { .. } | ClusterErrorKind::UnknownKind | ClusterErrorKind::NotAnObject { .. } => {
             let clears = live.and_then(|live| clears(manifest, live)).map(|clears| format!("; {clears}"));
@@ -250,10 +280,7 @@ fn refused(
             let kind = if is_immutable(&reason) { ProblemKind::ImmutableField } else { ProblemKind::Cluster };
             Ok(Err((kind, message)))
         }
-        _ => match refused_by_rule(&error) {
-            Some(kind) => Ok(Err((kind, format!("the cluster would not take {id}: {}", error.kind())))),
-            None => Err(error.into()),
-        },
+        _ => Err(error.into()),
     }
 }
 

@@ -23,6 +23,7 @@ pub use target::ApplyTarget;
 pub use write::ApplyApplied;
 
 pub(crate) use inventory::left_objects;
+pub(crate) use kustomization::rendered;
 pub(crate) use ownership::LAST_APPLIED;
 
 /// What happens to fields that another manager owns: a plan that would set them is refused, but for these managers.

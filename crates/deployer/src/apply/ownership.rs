@@ -7,6 +7,7 @@ use cluster::{FIELD_MANAGER, FieldConflict, Object};
 use serde_json::{Map, Value};
 
 use super::ConflictRule;
+use crate::noise::Owners;
 
 /// Programs that wrote whole manifests from the client's side. What they own is moved to us once: no such program would
 /// ever give a field up that a later manifest lacks.
@@ -123,6 +124,12 @@ pub(super) fn is_applied_by_us(live: &Object) -> bool {
 /// The fields that we have applied.
 pub(super) fn our_fields(live: &Object) -> Option<&Value> {
     live.list("/metadata/managedFields").iter().find(|entry| is_ours(entry))?.get("fieldsV1")
+}
+
+/// Whose the fields of a live object are; what a client-side program wrote becomes ours.
+pub(super) fn owners(live: &Object) -> Owners<'_> {
+    let others = live.list("/metadata/managedFields").iter().filter(|entry| !is_ours(entry) && !is_client_side(entry));
+    Owners::new(our_fields(live), others.filter_map(|entry| entry.get("fieldsV1")).collect())
 }
 
 /// Whether the live object has a field that was applied in our name and that a manifest lacks: an apply takes it away.

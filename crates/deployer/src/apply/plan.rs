@@ -19,6 +19,7 @@ use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{PlannedRequest, Rendering, content, image_changes, inspect, permissions_for_jobs};
+use crate::noise::NoisyField;
 use crate::pinned_manifests::{PinnedManifests, pin_manifests};
 use crate::plan::{Change, ChangeKind, Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
@@ -182,6 +183,10 @@ pub struct PlannedObject {
     pub(super) moves: bool,
     /// Whether it is a Job that has completed and is not there any more.
     pub(super) has_run: bool,
+    /// With the replicas of its manifest, which its autoscaler sets until it is removed.
+    pub(super) after_removal: Option<Object>,
+    /// Its fields that are not written since they are noise.
+    pub(super) noise: Vec<String>,
     /// What people should know about it.
     pub(super) notes: Vec<String>,
     pub(super) live: Option<Object>,
@@ -212,9 +217,10 @@ impl fmt::Debug for PlannedObject {
 impl PlannedObject {
     pub(super) fn new(wanted: &Wanted, action: ObjectAction, manifest: Object) -> Self {
         let (id, digest) = (wanted.id.clone(), wanted.digest.clone());
-        let (uid, live, after) = (None, None, None);
+        let (uid, live, after, after_removal, notes) = (None, None, None, None, Vec::new());
         let (take_over, moves, has_run) = (false, false, false);
-        Self { action, id, manifest, digest, uid, take_over, moves, has_run, notes: Vec::new(), live, after }
+        let noise = Vec::new();
+        Self { action, id, manifest, digest, uid, take_over, moves, has_run, after_removal, noise, notes, live, after }
     }
 
     /// With the object that is there now.
@@ -347,9 +353,16 @@ pub(super) fn assemble(
 ) -> Result<Plan, DeployProblems> {
     let (mut problems, mut notes) = (Vec::new(), Vec::new());
     let mut services = empty_services(request);
+    let mut scaled = BTreeMap::new();
     for (wanted, answer) in judged {
         match answer {
-            Ok(planned) => push(&mut services, &wanted.service, planned),
+            Ok(planned) => {
+                let number = wanted.manifest.at("/spec/replicas");
+                if number.is_some() && number != planned.manifest.at("/spec/replicas") {
+                    scaled.insert(wanted.id.clone(), wanted.manifest.clone());
+                }
+                push(&mut services, &wanted.service, planned);
+            }
             Err((kind, message)) => problems.push(DeployProblem::new(kind, message).service(&wanted.service)),
         }
     }
@@ -413,6 +426,21 @@ pub(super) fn assemble(
     if let Some(problems) = DeployProblems::new(problems) {
         return Err(problems);
     }
+    let removed: Vec<ObjectKey> =
+        services.iter().flat_map(|service| &service.removed).map(|(key, _)| key.clone()).collect();
+    for planned in &mut services {
+        for object in &mut planned.objects {
+            let manifest = scaled.remove(&object.id).filter(|one| found.scaled.loses_all(one, removed.iter()));
+            let number = manifest.as_ref().and_then(|manifest| manifest.integer("/spec/replicas"));
+            notes.extend(number.map(|number| {
+                let (id, service) = (&object.id, &planned.service);
+                format!(
+                    "{id} of `{service}` gets the replicas of its manifest, {number}, once its autoscaler is removed"
+                )
+            }));
+            object.after_removal = manifest;
+        }
+    }
     Ok(finished(request, manifests, services, removals, notes, (references, settings)))
 }
 
@@ -450,12 +478,23 @@ fn finished(
         service.objects.iter().filter(|object| !object.has_run).map(batch_object).collect::<Vec<_>>()
     });
     let batch = settings.batch().into_iter().chain(kept).chain(removals).collect();
+    let noise = services.iter().flat_map(|service| {
+        service.objects.iter().flat_map(|object| {
+            object.noise.iter().map(|field| NoisyField {
+                service: service.service.clone(),
+                object: object.id.to_string(),
+                field: field.clone(),
+            })
+        })
+    });
+    let noise = noise.collect();
     let namespace = request.namespace.clone();
     Plan {
         digest: digest.expect("JSON that was read has a canonical form"),
         changes,
         services: reviewed,
         unpinned_images: manifests.unpinned_images.clone(),
+        noise,
         notes,
         references,
         detail: PlanDetail::Apply(ApplyPlan {
@@ -510,7 +549,7 @@ impl PinnedManifests<'_> {
     }
 
     /// The objects of one service.
-    pub(super) fn rendering(&self, service: &ServiceName) -> Rendering {
+    pub(crate) fn rendering(&self, service: &ServiceName) -> Rendering {
         let own = self.objects.iter().filter(|pinned| pinned.service == service);
         Rendering::of_objects(own.map(|pinned| (pinned.id.clone(), pinned.object.clone())))
     }

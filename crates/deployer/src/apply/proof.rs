@@ -14,9 +14,10 @@ use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{
-    Deployed, EnvironmentNamespace, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images,
-    foreign_fields, inspect, live_objects, removes_itself, running, unproven_endpoints,
+    Deployed, EnvironmentNamespace, Foreign, Inspection, Rendering, RunningContainer, content_until_deleted,
+    edited_images, foreign_fields, inspect, live_objects, removes_itself, running, still_there, unproven_endpoints,
 };
+use crate::problem::ProblemKind;
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail};
 use crate::request::{DeployRequest, RemovedServiceRule};
 
@@ -35,13 +36,13 @@ pub struct ApplyProof {
 
 impl ApplyTarget {
     /// What others wrote into the objects of the manifests.
-    pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
+    pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Foreign, DeployError> {
         let request = &*rendered(&self.search, request).await?;
         let manifests = read(request)?;
-        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
-        let mut found = Vec::new();
+        let connection = &self.namespace.connection;
+        let mut found = Foreign::default();
         for service in &request.services {
-            found.extend(foreign_fields(connection, &service.name, &manifests.rendering(&service.name), name).await?);
+            found.extend(foreign_fields(connection, request, service, &manifests.rendering(&service.name)).await?);
         }
         Ok(found)
     }
@@ -120,15 +121,24 @@ impl ApplyTarget {
             for key in wanted.clone().filter(|key| !live.contains_key(*key) && !has_run(key)) {
                 find(FindingKind::Missing, format!("{key} is not in the cluster"));
             }
-            let objects = wanted.chain(left).filter_map(|key| match content(live.get(key)?) {
+            for live in wanted.clone().chain(left.clone()).filter_map(|key| live.get(key)) {
+                if live.is_terminating() {
+                    find(FindingKind::Missing, still_there(live));
+                }
+            }
+            let objects = wanted.clone().chain(left).filter_map(|key| match content_until_deleted(live.get(key)?) {
                 Value::Object(object) => Some((ObjectId::of(&object).ok()?, object)),
                 _ => None,
             });
             let there = Rendering::of_objects(objects);
             let Inspection { violations, proven, unpinned: listed, not_started: _ } =
                 inspect(request, service, &pins, &there);
+            // What of it is gone is told already.
+            let is_whole = wanted.clone().all(|key| live.contains_key(key) || has_run(key));
             for (kind, message) in violations {
-                find(FindingKind::of(kind), message);
+                if is_whole || kind != ProblemKind::NothingToDeploy {
+                    find(FindingKind::of(kind), message);
+                }
             }
             images.extend(proven);
             unpinned.extend(listed);
@@ -140,7 +150,7 @@ impl ApplyTarget {
         let deployed: Vec<_> =
             deployed.map(|((service, live), declared)| Deployed { service, declared, live }).collect();
         let mut running = running(connection, request, &pins, &deployed, &live).await?;
-        findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins)));
+        findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins, request)));
         findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
         findings.append(&mut running.findings);
         findings.sort();
@@ -149,9 +159,10 @@ impl ApplyTarget {
         let detail = ApplyProof {
             namespace: name.clone(),
             objects: live.len(),
-            running: running.containers.into_iter().collect(),
+            running: std::mem::take(&mut running.containers).into_iter().collect(),
         };
-        let proof = Proof::new(level, ProofDetail::Apply(detail), findings);
-        Ok(Proof { ending: running.ending, images, unpinned_images: unpinned, ..proof })
+        let proof =
+            Proof { images, unpinned_images: unpinned, ..Proof::new(level, ProofDetail::Apply(detail), findings) };
+        Ok(running.tell(proof))
     }
 }

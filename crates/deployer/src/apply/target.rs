@@ -51,7 +51,7 @@ impl ApplyTarget {
             service.is_some_and(|service| wanted.id.is_in(&request.rule_of(service).cluster_scoped))
         };
         let accepted = wanted.iter().filter(|wanted| is_accepted(wanted)).map(|wanted| wanted.id.clone()).collect();
-        let judged = judge(connection, &found, wanted, &accepted, &self.conflicts).await?;
+        let judged = judge(connection, &found, wanted, &accepted, (&self.conflicts, &request.noise())).await?;
         Ok(assemble(request, &manifests, found, judged, references, settings)?)
     }
 }

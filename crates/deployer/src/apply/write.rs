@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{ApplyMode, Awaited, ClusterError, ClusterErrorKind, Connection, Object, Propagation};
+use cluster::{ApplyMode, Awaited, ClusterError, ClusterErrorKind, Connection, Object, ObjectKey, Propagation};
 use lock_model::ServiceName;
 use process::Interrupt;
 
@@ -15,7 +15,9 @@ use super::target::ApplyTarget;
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{AT_ONCE, EnvironmentNamespace, Expected, JobsByLabel, JobsOf, at_most, at_once};
+use crate::namespace::{
+    AT_ONCE, EnvironmentNamespace, Expected, JobsByLabel, JobsOf, NotAwaited, at_most, at_once, ending_job, is_made_by,
+};
 use crate::plan::Plan;
 use crate::problem::escaped;
 
@@ -68,7 +70,6 @@ impl ApplyTarget {
         let mut inventories = BTreeMap::new();
         for planned in &detail.services {
             let inventory = if planned.changes() {
-                events(DeployEvent::Started { subject: subject_of(&planned.service) });
                 let both = planned.inventory.with(&entries(planned, &Written::new()));
                 planned.inventory.write(connection, name, planned.service.as_str(), both).await?
             } else {
@@ -77,21 +78,32 @@ impl ApplyTarget {
             inventories.insert(&planned.service, inventory);
         }
         let mut written = Written::new();
-        if let Err(error) = self.write_waves(detail, &jobs, &mut written).await {
-            let is_begun = |service: &ServiceName| {
-                let objects = detail.services.iter().find(|planned| planned.service == *service);
-                let mut objects = objects.into_iter().flat_map(|planned| &planned.objects);
-                objects.any(|object| written.contains_key(object.manifest.key()))
-            };
-            let changing = detail.services.iter().filter(|planned| planned.changes());
-            let (changed, untouched): (Vec<_>, Vec<_>) =
-                changing.map(|planned| planned.service.clone()).partition(is_begun);
-            let error = self.namespace.explain(error, &expected(&detail.services, &written)).await;
-            return Err(error.with_progress(&changed, &untouched));
-        }
+        let waited = self.write_waves(detail, &jobs, &mut written, events).await;
+        let changing = || detail.services.iter().filter(|planned| planned.changes());
+        let not_awaited = match waited {
+            Ok(not_awaited) => not_awaited,
+            Err(error) => {
+                let is_begun = |service: &ServiceName| {
+                    let objects = detail.services.iter().find(|planned| planned.service == *service);
+                    let mut objects = objects.into_iter().flat_map(|planned| &planned.objects);
+                    objects.any(|object| written.contains_key(object.manifest.key()))
+                };
+                let (changed, untouched): (Vec<_>, Vec<_>) =
+                    changing().map(|planned| planned.service.clone()).partition(is_begun);
+                let error = self.namespace.explain(error, &expected(&detail.services, &written)).await;
+                return Err(error.with_progress(&changed, &untouched));
+            }
+        };
         let mut removed = 0;
         for planned in &detail.services {
-            removed += self.remove(planned, &written).await?;
+            if planned.has_left && planned.changes() {
+                events(DeployEvent::Started { subject: subject_of(&planned.service) });
+            }
+            let gone = self.remove(planned, &written).await;
+            removed += gone.map_err(|error| {
+                let changed: Vec<ServiceName> = changing().map(|planned| planned.service.clone()).collect();
+                error.with_progress(&changed, &[])
+            })?;
             let inventory = inventories.remove(&planned.service).unwrap_or_default();
             if planned.has_left && planned.kept.is_empty() {
                 inventory.delete(connection).await?;
@@ -100,12 +112,15 @@ impl ApplyTarget {
                 entries.extend(planned.kept.iter().cloned());
                 inventory.write(connection, name, planned.service.as_str(), entries).await?;
             }
-            events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: planned.changes() });
+            if planned.has_left || !planned.changes() {
+                events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: planned.changes() });
+            }
         }
-        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs).await?;
+        self.give_replicas(detail, &mut written).await?;
+        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs, BTreeMap::new()).await?;
         let objects = detail.services.iter().map(|planned| planned.objects.len()).sum();
         let answer = ApplyApplied { namespace: name.clone(), objects, written: written.len(), removed };
-        Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Apply(answer) })
+        Ok(Applied { changes: plan.changes.clone(), not_awaited, detail: AppliedDetail::Apply(answer) })
     }
 
     /// What makes room for others first, then wave after wave, each once the one before is ready.
@@ -114,7 +129,8 @@ impl ApplyTarget {
         detail: &ApplyPlan,
         jobs: &JobsByLabel,
         written: &mut Written,
-    ) -> Result<(), DeployError> {
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Vec<NotAwaited>, DeployError> {
         let waves = detail.request.waves.iter().enumerate();
         let waves = waves.map(|(number, wave)| {
             let is_written =
@@ -141,21 +157,37 @@ impl ApplyTarget {
             };
             let kept: Vec<&PlannedService> = detail.services.iter().filter(is_kept).collect();
             if !kept.is_empty() {
+                events(DeployEvent::WaitingForKept);
                 self.namespace.wait(&expected(kept.iter().copied(), written)).await?;
                 self.await_jobs(detail, kept.into_iter(), jobs).await?;
             }
             begun = *number;
+            let (place_from_1, of) = (place + 1, waves.len());
+            if of > 1 {
+                events(DeployEvent::Wave { number: place_from_1, of });
+            }
+            for planned in services {
+                events(DeployEvent::Started { subject: subject_of(&planned.service) });
+            }
             self.write_ranks(services, wave.at_once, &|id| !makes_room(id), written).await?;
             let objects = expected(services.iter().copied(), written);
-            self.namespace.wait(&objects).await?;
+            events(DeployEvent::Waiting { number: place_from_1, of });
+            let not_awaited = self.namespace.wait(&objects).await?;
             self.await_jobs(detail, services.iter().copied(), jobs).await?;
-            if place + 1 < waves.len() {
+            for planned in services {
+                events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: true });
+            }
+            if place_from_1 < of {
+                for object in not_awaited {
+                    events(DeployEvent::NotAwaited(object));
+                }
                 self.namespace.pause(wave.pause).await?;
             }
         }
         // What is not changed has to be ready as well.
-        self.namespace.wait(&expected(&detail.services, written)).await?;
-        self.await_jobs(detail, detail.services.iter().filter(|planned| !planned.changes()), jobs).await
+        let not_awaited = self.namespace.wait(&expected(&detail.services, written)).await?;
+        self.await_jobs(detail, detail.services.iter().filter(|planned| !planned.changes()), jobs).await?;
+        Ok(not_awaited)
     }
 
     async fn await_jobs<'a>(
@@ -202,13 +234,21 @@ impl ApplyTarget {
             later.map(|object| (planned.service.clone(), object.clone())).collect::<Vec<_>>()
         });
         let later = all.filter(|(_, object)| !makes_room(&object.id)).collect();
+        let objects = detail.services.iter().flat_map(|planned| &planned.objects);
+        let batch: BTreeSet<ObjectKey> = objects.map(|object| object.manifest.key().clone()).collect();
         let mode = ApplyMode { dry_run: true, take_over: false, strict: true };
         let answers = at_once(later, |(service, object): (ServiceName, PlannedObject)| {
             let connection = self.namespace.connection.clone();
-            async move { (service, connection.apply(&object.manifest, mode).await.map(drop)) }
+            async move {
+                let answer = connection.apply(&object.manifest, mode).await;
+                (service, object, answer)
+            }
         });
-        for (service, answer) in answers.await {
-            answer.map_err(|error| not_taken(&service, error))?;
+        for (service, object, answer) in answers.await {
+            match answer {
+                Err(error) if !is_made_by(&batch, &object.manifest, &error) => return Err(not_taken(&service, error)),
+                Ok(_) | Err(_) => {}
+            }
         }
         Ok(())
     }
@@ -258,6 +298,24 @@ impl ApplyTarget {
         }
         let reason = self.namespace.stopped("it was interrupted");
         Err(DeployError::NotDeployed { subject: self.namespace.subject(), reason, dossier: None })
+    }
+
+    /// Writes the replicas of manifests whose autoscalers are removed: they set others until then.
+    async fn give_replicas(&self, detail: &ApplyPlan, written: &mut Written) -> Result<(), DeployError> {
+        let mut scaled = BTreeSet::new();
+        for planned in &detail.services {
+            for object in &planned.objects {
+                let Some(manifest) = &object.after_removal else { continue };
+                let object =
+                    PlannedObject { manifest: manifest.clone(), take_over: true, moves: false, ..object.clone() };
+                let live = write_one(&self.namespace.connection, &planned.service, &object).await?;
+                scaled.insert(manifest.key().clone());
+                written.insert(manifest.key().clone(), live);
+            }
+        }
+        let expected = expected(&detail.services, written).into_iter();
+        let expected: Vec<Expected> = expected.filter(|expected| scaled.contains(&expected.awaited.key)).collect();
+        if expected.is_empty() { Ok(()) } else { self.namespace.wait(&expected).await.map(drop) }
     }
 
     /// Removes what no manifest has, if it is still the object that was planned, and waits until it is gone; says how many
@@ -340,10 +398,13 @@ fn expected<'a>(services: impl IntoIterator<Item = &'a PlannedService>, written:
     let expected = |planned: &PlannedService| {
         let subject = subject_of(&planned.service);
         let there = planned.objects.iter().filter(|object| !object.has_run);
-        let awaited = there.map(|object| match written.get(object.manifest.key()) {
-            Some(live) => Awaited::applied(live),
-            None => Awaited::named(object.manifest.key().clone()),
-        });
+        let named = |object: &PlannedObject| {
+            let mut awaited = Awaited::named(object.manifest.key().clone());
+            awaited.job = object.live.as_ref().and_then(ending_job);
+            awaited
+        };
+        let awaited =
+            there.map(|object| written.get(object.manifest.key()).map_or_else(|| named(object), Awaited::applied));
         let service = &planned.service;
         awaited
             .map(|awaited| Expected { awaited, service: service.clone(), subject: subject.clone(), is_hook: false })

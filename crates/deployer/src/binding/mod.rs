@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{BatchObject, BatchPart};
 use crate::diff::FieldChange;
 use crate::namespace::content;
+use crate::noise::{self, PathPart};
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::escaped;
 use crate::settings::{PlannedSettings, keyed_digest};
@@ -165,23 +166,30 @@ impl Plan {
             BatchPart::HookBefore | BatchPart::Kept | BatchPart::HookAfter => live.as_ref(),
         };
         let found = found.and_then(|found| Some((found, found.uid()?, found.resource_version()?)));
+        // What other programs write all the time is no change of what was planned.
+        let noise = match &self.detail {
+            PlanDetail::Render(_) => None,
+            PlanDetail::Helm(plan) => plan.request.noise.get(service),
+            PlanDetail::Apply(plan) => plan.request.noise.get(service),
+        };
+        let noise = noise::rules_of_object(noise.map(Vec::as_slice).unwrap_or_default(), &short);
         let live = found.map(|(found, uid, version)| {
-            let content = digest(found, key)?;
+            let content = digest(found, &noise, key)?;
             Ok(BoundLive { uid: uid.to_owned(), resource_version: version.to_owned(), content })
         });
         Ok(BoundObject {
             service: service.clone(),
             object: format!("{}{group} {place}{}", name.kind.kind, name.name),
             part: *part,
-            wanted: digest(wanted, key)?,
+            wanted: digest(wanted, &noise, key)?,
             live: live.transpose()?,
             fields: change.map(|change| change.fields.clone()).unwrap_or_default(),
         })
     }
 }
 
-fn digest(object: &Object, key: Option<&StateKey>) -> Result<String, NotBound> {
-    let content = content(object);
+fn digest(object: &Object, rules: &[&[PathPart]], key: Option<&StateKey>) -> Result<String, NotBound> {
+    let content = noise::without(rules, content(object));
     if object.key().kind.is("", "Secret") {
         let digest = keyed_digest(key.ok_or(NotBound)?, &content);
         return Ok(format!("hmac-sha256:{digest}"));

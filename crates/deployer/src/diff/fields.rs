@@ -88,7 +88,7 @@ fn items<'a>(list: &'a [Value], key: &str) -> Option<Items<'a>> {
 }
 
 /// `metadata.annotations["example.com/team"]`
-fn field(path: &str, key: &str) -> String {
+pub(crate) fn field(path: &str, key: &str) -> String {
     let is_plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     match (path.is_empty(), is_plain) {
         (true, _) => key.to_owned(),

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn t31_a_known_secret_is_shown_nowhere() {
+    fn t25_a_known_secret_is_shown_nowhere() {
         let secrets = [SecretString::from("correct-horse-battery")];
         let masking = Masking::new(None, &secrets);
         let masked = masking.mask(

@@ -16,11 +16,11 @@ use serde_json::Value;
 
 use crate::plan::ChangeKind;
 
-pub(crate) use fields::{changed_fields, without_removed};
+pub(crate) use fields::{changed_fields, field, without_removed};
 pub(crate) use masking::Masking;
 pub(crate) use objects::{DiffedObject, object_change};
 pub(crate) use reasons::value_reasons;
-pub(crate) use risks::hook_risks;
+pub(crate) use risks::{hook_risks, is_migration, what_becomes_of_pods};
 
 /// What a deployment changes of one service.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -164,6 +164,10 @@ pub enum Risk {
     Rollout,
     /// Its pods stay as they are until they are deleted by hand, and only then become what is deployed.
     OnDelete,
+    /// The same, since it is a set of pods that nothing rolls out.
+    ReplicaSet,
+    /// The pods of a `StatefulSet` whose numbers are below its partition stay as they are.
+    Partition,
 }
 
 impl Risk {
@@ -176,6 +180,8 @@ impl Risk {
             Self::Migration => "migrates data",
             Self::Rollout => "pods are replaced",
             Self::OnDelete => "pods stay until they are deleted by hand (`OnDelete`)",
+            Self::ReplicaSet => "pods stay until they are deleted by hand (a `ReplicaSet` replaces none)",
+            Self::Partition => "pods with numbers below the `partition` stay",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{DiffedObject, FieldChange, Risk};
 use crate::manifest::ObjectId;
@@ -35,31 +35,44 @@ pub(super) fn of_object(object: &DiffedObject<'_>, kind: ChangeKind, fields: &[F
     if is_of("apiextensions.k8s.io", "CustomResourceDefinition") {
         risks.insert(Risk::Definition);
     }
-    let is_workload = id.group == "apps" && ["Deployment", "StatefulSet", "DaemonSet"].contains(&id.kind.as_str());
+    let workloads = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"];
+    let is_workload = id.group == "apps" && workloads.contains(&id.kind.as_str());
     if is_workload && fields.iter().any(|field| field.path.starts_with("spec.template")) {
-        let strategy = after.and_then(|after| after.pointer("/spec/updateStrategy/type")).and_then(Value::as_str);
-        risks.insert(if strategy == Some("OnDelete") { Risk::OnDelete } else { Risk::Rollout });
+        risks.insert(what_becomes_of_pods(id, after));
     }
-    if after.is_some_and(|after| is_migration(id, after)) {
+    if after.and_then(Value::as_object).is_some_and(|after| is_migration(id, after)) {
         risks.insert(Risk::Migration);
     }
     risks
 }
 
+/// What becomes of the pods of a workload whose template is another one.
+pub(crate) fn what_becomes_of_pods(id: &ObjectId, after: Option<&Value>) -> Risk {
+    let strategy = |field: &str| after.and_then(|after| after.pointer(&format!("/spec/updateStrategy/{field}")));
+    if id.kind == "ReplicaSet" {
+        Risk::ReplicaSet
+    } else if strategy("type").and_then(Value::as_str) == Some("OnDelete") {
+        Risk::OnDelete
+    } else if strategy("rollingUpdate/partition").and_then(Value::as_i64).is_some_and(|partition| partition > 0) {
+        Risk::Partition
+    } else {
+        Risk::Rollout
+    }
+}
+
 /// The same of a hook that runs, and whose object is deleted first where it is there. Jobs and pods of earlier runs are done.
-pub(crate) fn hook_risks(id: &ObjectId, hook: &Value, is_replaced: bool) -> BTreeSet<Risk> {
+pub(crate) fn hook_risks(id: &ObjectId, hook: &Map<String, Value>, is_replaced: bool) -> BTreeSet<Risk> {
     let is_done = matches!((id.group.as_str(), id.kind.as_str()), ("batch", "Job") | ("", "Pod"));
     let deletion = (is_replaced && !is_done).then_some(Risk::Deletion);
     is_migration(id, hook).then_some(Risk::Migration).into_iter().chain(deletion).collect()
 }
 
-fn is_migration(id: &ObjectId, object: &Value) -> bool {
+/// Whether an object is a Job that is labelled as one that migrates data; the label may be that of its pods.
+pub(crate) fn is_migration(id: &ObjectId, object: &Map<String, Value>) -> bool {
     let (label, value) = MIGRATION;
-    let at =
-        |metadata: Option<&Value>| metadata.and_then(|all| all.get("labels")?.get(label)?.as_str().map(str::to_owned));
-    let own = at(object.get("metadata"));
-    let of_pods = at(object.pointer("/spec/template/metadata"));
-    id.group == "batch" && id.kind == "Job" && [own, of_pods].into_iter().flatten().any(|found| found == value)
+    let at = |metadata: Option<&Value>| metadata.and_then(|all| all.get("labels")?.get(label)?.as_str()) == Some(value);
+    let of_pods = || object.get("spec").and_then(|spec| spec.pointer("/template/metadata"));
+    id.group == "batch" && id.kind == "Job" && (at(object.get("metadata")) || at(of_pods()))
 }
 
 #[cfg(test)]
@@ -108,6 +121,19 @@ mod tests {
         };
         let told = "pods stay until they are deleted by hand (`OnDelete`)";
         assert_eq!(risks(Some(&by_hand("a")), Some(&by_hand("b"))), [told]);
+        let in_part = |kind: &str, image: &str, partition: u8| {
+            let strategy = json!({ "rollingUpdate": { "partition": partition } });
+            let spec = json!({ "updateStrategy": strategy, "template": { "spec": { "image": image } } });
+            object("apps/v1", kind, &json!({ "spec": spec }))
+        };
+        for (kind, partition, told) in [
+            ("StatefulSet", 0, "pods are replaced"),
+            ("StatefulSet", 2, "pods with numbers below the `partition` stay"),
+            ("ReplicaSet", 0, "pods stay until they are deleted by hand (a `ReplicaSet` replaces none)"),
+        ] {
+            let (before, after) = (in_part(kind, "a", partition), in_part(kind, "b", partition));
+            assert_eq!(risks(Some(&before), Some(&after)), [told]);
+        }
 
         let definition = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", &none);
         assert_eq!(risks(None, Some(&definition)), ["defines a kind"]);
@@ -123,7 +149,7 @@ mod tests {
         ] {
             let hook = object(version, kind, &none);
             let id = ObjectId::of(hook.as_object().unwrap()).unwrap();
-            assert_eq!(hook_risks(&id, &hook, is_replaced).len(), marks, "{kind}");
+            assert_eq!(hook_risks(&id, hook.as_object().unwrap(), is_replaced).len(), marks, "{kind}");
         }
     }
 }

@@ -148,6 +148,18 @@ mod tests {
         assert_eq!(names, wanted);
     }
 
+    /// 10 GB of zeros, as many small archives of zeros one after another.
+    #[test]
+    fn t28_an_archive_is_unpacked_up_to_a_cap() {
+        let zeros = vec![0; 1024 * 1024];
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut writer, &zeros).unwrap();
+        let bomb = writer.finish().unwrap().repeat(10_000);
+        let begin = std::time::Instant::now();
+        assert_eq!(files_of_archive(&bomb).unwrap_err(), "it unpacks to more than 100 MiB");
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "{:?}", begin.elapsed());
+    }
+
     #[test]
     fn t28_an_archive_that_can_be_read_in_two_ways_is_refused() {
         for (entries, told) in [

@@ -158,7 +158,7 @@ pub(super) fn hooks_of(
     replaced: &BTreeSet<ObjectId>,
 ) -> Vec<PlannedHook> {
     let hook = |(id, hook): (&ObjectId, &Map<String, Value>)| {
-        let risks = hook_risks(id, &Value::Object(hook.clone()), replaced.contains(id));
+        let risks = hook_risks(id, hook, replaced.contains(id));
         PlannedHook { object: id.to_string(), before, risks }
     };
     rendering.hooks_of(event).map(hook).collect()

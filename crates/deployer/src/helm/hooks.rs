@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::{Kind, Object, ObjectKey};
+use cluster::{ClusterError, ClusterErrorKind, Kind, Object, ObjectKey};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
@@ -13,7 +13,7 @@ use super::stored::stored_hooks;
 use super::target::HelmTarget;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::namespace::{HOOK, Rendering, at_once};
+use crate::namespace::{HOOK, Rendering, at_once, is_refusal, placed, refusal};
 use crate::problem::{DeployProblem, ProblemKind, escaped};
 use crate::reserved::{HELM_NAMESPACE, HELM_RELEASE};
 use crate::volumes::{is_volume, takes_volumes};
@@ -61,10 +61,22 @@ impl<'a> HooksOf<'a> {
     }
 }
 
+/// Whether a hook is refused for what is another when it is its turn: objects that come before it, and room in a quota.
+fn depends_on_others(error: &ClusterError) -> bool {
+    error.is_over_quota()
+        || error.is_about_missing_reference()
+        || matches!(
+            error.kind(),
+            ClusterErrorKind::NotFound | ClusterErrorKind::UnknownKind | ClusterErrorKind::Conflict { .. }
+        )
+}
+
 /// What the cluster says about hooks.
 #[derive(Debug, Default)]
 pub(super) struct HookFacts {
     pub(super) problems: Vec<DeployProblem>,
+    /// The hooks whose names objects have, by service.
+    there: BTreeMap<ServiceName, BTreeSet<ObjectId>>,
     /// The hooks whose objects are there and that helm deletes first, by service.
     pub(super) replaced: BTreeMap<ServiceName, BTreeSet<ObjectId>>,
 }
@@ -100,10 +112,11 @@ impl HelmTarget {
             let live = match answer {
                 Ok(Some(live)) => live,
                 Ok(None) => continue,
-                Err(error) if matches!(error.kind(), cluster::ClusterErrorKind::UnknownKind) => continue,
+                Err(error) if matches!(error.kind(), ClusterErrorKind::UnknownKind) => continue,
                 Err(error) => return Err(error.into()),
             };
             let Some(hook) = release.rendering.hooks.get(&id) else { continue };
+            facts.there.entry(release.service.clone()).or_default().insert(id.clone());
             let other = match holder(&live, release.service.as_str(), &self.namespace.name) {
                 Holder::Own => None,
                 Holder::Other(other) => Some(other),
@@ -136,6 +149,38 @@ impl HelmTarget {
                 .extend(problem.map(|(kind, message)| DeployProblem::new(kind, message).service(release.service)));
         }
         Ok(facts)
+    }
+
+    /// Tries every hook on the API server, which writes nothing: helm would find out only in the middle of its work.
+    pub(super) async fn try_hooks(
+        &self,
+        releases: &[HooksOf<'_>],
+        facts: &HookFacts,
+    ) -> Result<Vec<DeployProblem>, DeployError> {
+        let mut asked = Vec::new();
+        for release in releases {
+            for (id, hook) in release.asked() {
+                let is_there = facts.there.get(release.service).is_some_and(|there| there.contains(id));
+                let object = placed(&self.namespace.name, hook.clone())?;
+                asked.push((release.service.clone(), id.clone(), object, is_there));
+            }
+        }
+        let answers = at_once(asked, |(service, id, object, is_there)| {
+            let connection = self.namespace.connection.clone();
+            async move { (service, id, connection.try_create(&object, is_there).await) }
+        });
+        let mut problems = Vec::new();
+        for (service, id, answer) in answers.await {
+            match answer {
+                Ok(()) => {}
+                Err(error) if depends_on_others(&error) => {}
+                Err(error) if is_refusal(&error) => {
+                    problems.push(refusal(&format!("hook {id}"), &error).service(&service));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(problems)
     }
 
     fn key_of(&self, id: &ObjectId, object: &Map<String, Value>) -> ObjectKey {
@@ -171,33 +216,41 @@ fn runs(release: &HooksOf<'_>, id: &ObjectId) -> bool {
 }
 
 fn holder(live: &Object, release: &str, namespace: &str) -> Holder {
-    if let Some(found) = live.annotation(HELM_RELEASE) {
-        let own = live.key().namespace.as_deref().unwrap_or_default();
-        let place = live.annotation(HELM_NAMESPACE).unwrap_or(own);
-        return match (found == release, place == namespace) {
-            (true, true) => Holder::Own,
-            (false, true) => Holder::Other(format!("it belongs to the helm release `{}`", escaped(found))),
-            (_, false) => Holder::Other(format!(
-                "it belongs to the helm release `{}` of namespace `{}`",
-                escaped(found),
-                escaped(place)
-            )),
-        };
+    if live.annotation(HELM_RELEASE).is_some() {
+        return other_release(live, release, namespace).map_or(Holder::Own, Holder::Other);
     }
     if live.annotation(HOOK).is_some() {
         return Holder::SomeHook;
     }
+    Holder::Other(match writers(live) {
+        Some(writers) => format!("no hook made it; it was written by {writers}"),
+        None => "no hook made it".to_owned(),
+    })
+}
+
+/// The other helm release that an object names as its own, as a sentence.
+pub(super) fn other_release(live: &Object, release: &str, namespace: &str) -> Option<String> {
+    let found = live.annotation(HELM_RELEASE)?;
+    let own = live.key().namespace.as_deref().unwrap_or_default();
+    let place = live.annotation(HELM_NAMESPACE).unwrap_or(own);
+    match (found == release, place == namespace) {
+        (true, true) => None,
+        (false, true) => Some(format!("it belongs to the helm release `{}`", escaped(found))),
+        (_, false) => {
+            Some(format!("it belongs to the helm release `{}` of namespace `{}`", escaped(found), escaped(place)))
+        }
+    }
+}
+
+/// The programs that wrote an object.
+pub(super) fn writers(live: &Object) -> Option<String> {
     let managers: BTreeSet<String> = live
         .list("/metadata/managedFields")
         .iter()
         .filter(|entry| entry.get("subresource").and_then(Value::as_str).is_none_or(str::is_empty))
         .filter_map(|entry| Some(format!("`{}`", escaped(entry.get("manager")?.as_str()?))))
         .collect();
-    Holder::Other(if managers.is_empty() {
-        "no hook made it".to_owned()
-    } else {
-        format!("no hook made it; it was written by {}", managers.into_iter().collect::<Vec<_>>().join(", "))
-    })
+    (!managers.is_empty()).then(|| managers.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// As helm reads the annotation.

@@ -3,6 +3,7 @@
 //! helm takes a chart and not the bytes of a plan. The plan therefore holds what the chart was rendered to, twice, and the
 //! same way; what helm stored afterwards is compared with it.
 
+mod adoption;
 mod archive;
 mod changes;
 mod chart_causes;
@@ -18,6 +19,7 @@ mod program;
 mod proof;
 mod removed;
 mod render;
+mod revision;
 mod schema_references;
 mod settled;
 mod size;
@@ -36,5 +38,5 @@ pub use proof::HelmProof;
 pub use removed::LeftRelease;
 pub(crate) use removed::left_releases;
 pub use render::plan_from_nothing;
-pub(crate) use render::{in_parallel, render_stable, run_blocking, words_of};
+pub(crate) use render::{in_parallel, render_stable, render_upgrades, run_blocking, words_of};
 pub use target::{AppliedRelease, HelmApplied, HelmTarget};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::health::Permission;
-use cluster::{Kind, LeasePlace, ReferenceReport};
+use cluster::{EndingJob, Kind, LeasePlace, ReferenceReport};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ use super::schema_references::schema_problems;
 use crate::batch::{BatchObject, BatchPart, permission_list, permissions};
 use crate::image_pinning::{Pins, UnpinnedImage};
 use crate::manifest::{self, ObjectId};
-use crate::namespace::{Live, PlannedRequest, Rendering, between, inspect, permissions_for_jobs, placed};
+use crate::namespace::{Live, PlannedRequest, Rendering, between, ending_job, inspect, permissions_for_jobs, placed};
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
@@ -96,6 +96,10 @@ pub struct PlannedRelease {
     pub(super) rendering: Rendering,
     /// The newest revision that there was; `None` where there was none.
     pub(super) revision: Option<u64>,
+    /// Jobs of a kept release that have completed and are not there any more.
+    pub(super) has_run: BTreeSet<ObjectId>,
+    /// The Jobs that were there, and that Kubernetes deletes after their end.
+    pub(super) jobs: BTreeMap<ObjectId, EndingJob>,
 }
 
 /// What a plan does with a release.
@@ -159,11 +163,14 @@ pub(super) fn assemble(
     let mut owners: BTreeMap<ObjectId, ServiceName> = BTreeMap::new();
     let mut identity = BTreeMap::new();
     let (masking, mut services) = (settings.masking(), Vec::new());
-    let (mut taken_over, mut rolled) = (Vec::new(), Vec::new());
+    let (mut taken_over, mut rolled, mut noise) = (Vec::new(), Vec::new(), Vec::new());
     for RenderedService { service, rendering, stored, mut live, replaced_hooks } in rendered {
         let name = &service.name;
         let before = stored.as_ref().map(|stored| &stored.rendering);
         let action = action_of(stored.as_ref(), &rendering, &live);
+        if action != ReleaseAction::Keep {
+            live.write_noise();
+        }
         let planned = Changing {
             request,
             service,
@@ -184,6 +191,8 @@ pub(super) fn assemble(
         if action != ReleaseAction::Keep {
             notes.extend(autoscaled_notes(name, &live));
         }
+        let there = live.objects.iter().filter_map(|(id, (_, live))| Some((id.clone(), ending_job(live.as_ref()?)?)));
+        let jobs = there.collect();
         batch.extend(batch_of(request, service, before, &rendering, &mut live)?);
         let inspection = inspect(request, service, &pins, &rendering);
         let violations = inspection.violations.into_iter();
@@ -192,6 +201,7 @@ pub(super) fn assemble(
             violations.map(|(kind, message)| DeployProblem::new(of_chart(kind, has_objects), message).service(name)),
         );
         problems.extend(live.problems);
+        noise.extend(live.noise);
         problems.extend(lost_after(name, &rendering));
         unpinned.extend(inspection.unpinned);
         not_started.extend(inspection.not_started);
@@ -212,7 +222,8 @@ pub(super) fn assemble(
         let (chart, values) = (service.files.clone(), service.values.clone());
         let (service, wave) = (name.clone(), service.wave);
         let revision = stored.map(|stored| stored.revision);
-        releases.push(PlannedRelease { service, action, wave, chart, values, rendering, revision });
+        let has_run = live.has_run;
+        releases.push(PlannedRelease { service, action, wave, chart, values, rendering, revision, has_run, jobs });
     }
     let mut removed = Vec::new();
     for left in left {
@@ -275,6 +286,7 @@ pub(super) fn assemble(
         changes,
         services,
         unpinned_images: unpinned.into_iter().collect(),
+        noise,
         notes,
         references,
         detail: PlanDetail::Helm(HelmPlan {
@@ -293,6 +305,14 @@ pub(super) fn assemble(
 }
 
 impl ReleaseAction {
+    /// What helm is asked to do with the release.
+    pub(super) fn verb(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade | Self::Keep => "upgrade",
+        }
+    }
+
     /// Which hooks it starts. One that is kept starts none, and is asked about as an upgrade.
     pub(super) fn doing(self) -> Doing {
         match self {
@@ -387,7 +407,7 @@ fn batch_of(
     let mut add = |part, wanted, live| {
         batch.push(BatchObject { service: service.name.clone(), wave: service.wave, part, wanted, live });
     };
-    for (id, object) in &rendering.objects {
+    for (id, object) in rendering.objects.iter().filter(|(id, _)| !live.has_run.contains(*id)) {
         match live.objects.remove(id) {
             Some((wanted, live)) => add(BatchPart::Kept, wanted, live),
             None => add(BatchPart::Kept, placed(object)?, None),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use lock_model::ServiceName;
 use secrecy::ExposeSecret as _;
 
+use super::adoption::not_taken_over;
 use super::hooks::HooksOf;
 use super::plan::{
     Found, ReleaseAction, RenderedService, StoredState, action_of, assemble, chart_name, chart_problems,
@@ -29,14 +30,27 @@ use crate::settings::{PlannedSettings, rename};
 impl HelmTarget {
     /// Compares what a request is rendered to with what is stored and with what is live; changes nothing.
     pub(crate) async fn plan(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+        self.plan_by(request, Standard::Rendered).await
+    }
+
+    /// Compares what helm stored of a request that was deployed with what is live: what an upgrade would render now is no
+    /// edit. Where something else was deployed since, the same as [`plan`](Self::plan).
+    pub(crate) async fn plan_for_drift(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+        let state = self.namespace.connection.namespace_state(&self.namespace.name).await?;
+        let deployed = state.and_then(|state| state.deployed);
+        let is_complete = deployed.is_some_and(|deployed| deployed.release == request.release.as_str());
+        self.plan_by(request, if is_complete { Standard::Stored } else { Standard::Rendered }).await
+    }
+
+    async fn plan_by(&self, request: &DeployRequest, standard: Standard) -> Result<Plan, DeployError> {
         fail_with(chart_problems(request))?;
         // `helm version` runs beside the requests to the API server; a missing helm is an error only where it is used.
         let search = self.search.clone();
         let helm = run_blocking(move || HelmProgram::find(&search).map(drop));
-        tokio::join!(self.plan_with_cluster(request), helm).0
+        tokio::join!(self.plan_with_cluster(request, standard), helm).0
     }
 
-    async fn plan_with_cluster(&self, request: &DeployRequest) -> Result<Plan, DeployError> {
+    async fn plan_with_cluster(&self, request: &DeployRequest, standard: Standard) -> Result<Plan, DeployError> {
         self.namespace.refuse_other_owner(request).await?;
         let EnvironmentNamespace { connection, name: namespace, .. } = &self.namespace;
         let settings = self.namespace.settings(request).await?;
@@ -62,7 +76,7 @@ impl HelmTarget {
                 (name, operation)
             })
             .collect();
-        let mut known = Known { stored: Arc::new(stored.clone()), ..Known::default() };
+        let mut known = Known { stored: Arc::new(stored.clone()), standard, ..Known::default() };
         let (helm, rendered, mut problems, references, mut live) = loop {
             let (helm, answers) =
                 self.render(request, &settings, capabilities.clone(), operations.clone(), known.clone()).await?;
@@ -71,11 +85,16 @@ impl HelmTarget {
             let answers = answers.into_iter().map(|(answer, _)| answer);
             let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
             let asked: Vec<_> = rendered.iter().map(|(service, rendering)| (service.name.clone(), rendering)).collect();
-            let live = compare(connection, namespace, &asked).await?;
+            let mut live = compare(connection, namespace, &asked, &request.noise()).await?;
+            self.leave_out_completed(&known, &asked, &mut live).await?;
             if known.is_extended(&ways, &live) {
                 continue;
             }
             let references = missing_references(connection, namespace, &asked, &settings).await?;
+            for (service, live) in &mut live {
+                let newest = known.stored.get(service.as_str()).map(|stored| &stored.rendering);
+                live.problems.extend(not_taken_over(service, namespace, live, newest));
+            }
             break (helm, rendered, problems, references, live);
         };
         let rendered = rendered.into_iter().map(|(service, rendering)| {
@@ -95,6 +114,7 @@ impl HelmTarget {
             with_hooks.extend(left.iter().filter(|left| left.is_uninstalled_next()).map(LeftRelease::with_hooks));
         }
         let facts = self.look_at_hooks(&with_hooks).await?;
+        problems.extend(self.try_hooks(&with_hooks, &facts).await?);
         problems.extend(facts.problems);
         for service in &mut rendered {
             service.replaced_hooks = facts.replaced.get(&service.service.name).cloned().unwrap_or_default();
@@ -116,8 +136,7 @@ impl HelmTarget {
         operations: BTreeMap<String, Operation>,
         known: Known,
     ) -> Result<(HelmProgram, Vec<(Result<Answer, DeployError>, Way)>), DeployError> {
-        let (search, kubeconfig, asked) =
-            (self.search_without(settings), Arc::clone(&self.kubeconfig), request.clone());
+        let (search, kubeconfig, asked) = (self.search_without(settings), self.kubeconfig.to_json(), request.clone());
         run_blocking(move || {
             let helm = HelmProgram::find(&search)?;
             let operation =
@@ -149,6 +168,38 @@ impl HelmTarget {
             Ok((helm, answers))
         })
         .await
+    }
+
+    /// A Job that is deleted after its end has run once for all, where the deployment of its revision waited for it. helm makes
+    /// it again in an upgrade, which a Job alone is no reason for.
+    async fn leave_out_completed(
+        &self,
+        known: &Known,
+        asked: &[(ServiceName, &Rendering)],
+        live: &mut BTreeMap<ServiceName, Live>,
+    ) -> Result<(), DeployError> {
+        let mut missing = BTreeMap::new();
+        for (service, rendering) in asked {
+            let Some((stored, live)) = known.as_deployed(service).zip(live.get(service)) else { continue };
+            let jobs = live.missing_jobs(&stored.rendering);
+            let is_alone = jobs.len() == live.differing.len() && stored.rendering.difference(rendering).is_none();
+            if !jobs.is_empty() && (is_alone || known.standard == Standard::Stored) {
+                missing.insert(service, (stored.revision, jobs));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let state = self.namespace.connection.namespace_state(&self.namespace.name).await?;
+        let revisions = state.and_then(|state| state.deployed).map(|deployed| deployed.revisions).unwrap_or_default();
+        for (service, (revision, jobs)) in missing {
+            if revisions.get(service.as_str()) == Some(&revision)
+                && let Some(live) = live.get_mut(service)
+            {
+                live.leave_out(jobs);
+            }
+        }
+        Ok(())
     }
 
     /// Releases that helm cannot go on from.
@@ -215,9 +266,19 @@ fn reach_cluster(work: &mut [(&DeployService, Option<Rendering>, Way)], asks_clu
     }
 }
 
+/// What a plan compares the cluster with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Standard {
+    #[default]
+    Rendered,
+    /// What helm stored of revisions that were made here.
+    Stored,
+}
+
 /// What is known of releases without that helm renders them.
 #[derive(Clone, Default)]
 struct Known {
+    standard: Standard,
     stored: Arc<BTreeMap<String, StoredRelease>>,
     /// Services that are rendered although helm has stored them.
     rendered: BTreeSet<ServiceName>,
@@ -226,8 +287,19 @@ struct Known {
 }
 
 impl Known {
+    /// The newest revision of a service, where it was made here and is deployed.
+    fn as_deployed(&self, service: &ServiceName) -> Option<&StoredRelease> {
+        let stored = self.stored.get(service.as_str())?;
+        (stored.status == Status::Deployed && !stored.is_foreign).then_some(stored)
+    }
+
     /// What a service was rendered to, where its newest revision was made of the same.
     fn rendering_of(&self, request: &DeployRequest, service: &DeployService, helm: &HelmProgram) -> Option<Rendering> {
+        if self.standard == Standard::Stored
+            && let Some(stored) = self.as_deployed(&service.name)
+        {
+            return Some(stored.rendering.clone());
+        }
         let stored = self.stored.get(service.name.as_str()).filter(|_| !self.rendered.contains(&service.name))?;
         stored.unchanged(&source_of(request, service), helm.version()).cloned()
     }
@@ -247,7 +319,9 @@ impl Known {
             let Some(live) = live.get(service) else { continue };
             let newest = self.stored.get(service.as_str()).map(|stored| &stored.rendering);
             match way {
-                Way::Kept if !live.differing.is_empty() => drop(self.rendered.insert(service.clone())),
+                Way::Kept if self.standard == Standard::Rendered && !live.differing.is_empty() => {
+                    self.rendered.insert(service.clone());
+                }
                 Way::WithoutCluster if has_others(live, newest) => drop(self.asked.insert(service.clone())),
                 Way::Kept | Way::WithoutCluster | Way::WithCluster => {}
             }
@@ -261,18 +335,19 @@ fn source_of<'a>(request: &'a DeployRequest, service: &'a DeployService) -> Sour
     Source { service: name, namespace: &request.namespace, files, values }
 }
 
-/// Releases of the services' names that another chart made.
+/// Releases of the services' names that another program made of another chart. One that was made here follows its service,
+/// whose chart may get another name.
 fn foreign_charts(request: &DeployRequest, stored: &BTreeMap<String, StoredRelease>) -> Vec<DeployProblem> {
     let foreign = request.services.iter().filter_map(|service| {
-        let stored = stored.get(service.name.as_str())?;
+        let stored = stored.get(service.name.as_str()).filter(|stored| stored.is_foreign)?;
         let chart = chart_name(service).ok()?;
         let message = format!(
-            "the namespace has a helm release `{}` of another chart, `{}` (this one is `{}`)",
+            "another program made the helm release `{}` of the namespace, of another chart, `{}` (this one is `{}`)",
             service.name,
             escaped(&stored.chart),
             escaped(&chart)
         );
-        (stored.chart != chart).then(|| DeployProblem::new(ProblemKind::Place, message).service(&service.name))
+        (stored.chart != chart).then(|| DeployProblem::new(ProblemKind::ForeignRelease, message).service(&service.name))
     });
     foreign.collect()
 }

@@ -12,8 +12,8 @@ use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::manifest::ObjectId;
 use crate::namespace::{
-    Deployed, ForeignFields, Inspection, Rendering, RunningContainer, content, edited_images, foreign_fields, inspect,
-    live_objects, removes_itself, running, unproven_endpoints,
+    Deployed, Foreign, Inspection, Rendering, RunningContainer, content_until_deleted, edited_images, foreign_fields,
+    inspect, live_objects, removes_itself, running, still_there, unproven_endpoints,
 };
 use crate::proof::{Finding, FindingKind, Proof, ProofDetail};
 use crate::request::DeployRequest;
@@ -33,13 +33,13 @@ pub struct HelmProof {
 
 impl HelmTarget {
     /// What others wrote into the objects that helm stored.
-    pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Vec<ForeignFields>, DeployError> {
+    pub(crate) async fn foreign_fields(&self, request: &DeployRequest) -> Result<Foreign, DeployError> {
         let connection = &self.namespace.connection;
         let stored = stored_releases(connection, &self.namespace.name, |name| request.is_here(name)).await?;
-        let mut found = Vec::new();
+        let mut found = Foreign::default();
         for service in &request.services {
             let Some(stored) = stored.get(service.name.as_str()) else { continue };
-            found.extend(foreign_fields(connection, &service.name, &stored.rendering, &self.namespace.name).await?);
+            found.extend(foreign_fields(connection, request, service, &stored.rendering).await?);
         }
         Ok(found)
     }
@@ -112,15 +112,11 @@ impl HelmTarget {
         findings.append(&mut running.findings);
         for (service, places) in &wanted {
             for message in missing(places, &live) {
-                // A workload that is gone is found by its pods as well.
-                let is_told = |told: &Finding| told.service.as_ref() == Some(&service.name) && told.message == message;
-                if !findings.iter().any(is_told) {
-                    let (service, kind) = (Some(service.name.clone()), FindingKind::Missing);
-                    findings.push(Finding { service, path: None, kind, message });
-                }
+                let (service, kind) = (Some(service.name.clone()), FindingKind::Missing);
+                findings.push(Finding { service, path: None, kind, message });
             }
         }
-        findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins)));
+        findings.extend(deployed.iter().flat_map(|deployed| edited_images(*deployed, &pins, request)));
         findings.extend(unproven_endpoints(connection, &pins, &deployed, &running.addresses).await?);
         findings.sort();
         findings.dedup();
@@ -128,10 +124,11 @@ impl HelmTarget {
         let detail = HelmProof {
             namespace: self.namespace.name.clone(),
             releases,
-            running: running.containers.into_iter().collect(),
+            running: std::mem::take(&mut running.containers).into_iter().collect(),
         };
-        let proof = Proof::new(level, ProofDetail::Helm(detail), findings);
-        Ok(Proof { ending: running.ending, images, unpinned_images: unpinned, ..proof })
+        let proof =
+            Proof { images, unpinned_images: unpinned, ..Proof::new(level, ProofDetail::Helm(detail), findings) };
+        Ok(running.tell(proof))
     }
 }
 
@@ -160,14 +157,14 @@ fn missing(places: &BTreeMap<&ObjectId, Place>, live: &BTreeMap<ObjectKey, Objec
     let missing = places.iter().filter(|(_, place)| !place.may_be_gone);
     let missing = missing.filter_map(|(id, Place { key, .. })| match live.get(key) {
         None => Some(format!("{id} is not in the cluster")),
-        Some(live) => live.text("/metadata/deletionTimestamp").map(|_| format!("{id} is being deleted")),
+        Some(live) => live.is_terminating().then(|| still_there(live)),
     });
     missing.collect()
 }
 
 /// The objects of a revision as they are in the cluster.
 fn there(places: &BTreeMap<&ObjectId, Place>, live: &BTreeMap<ObjectKey, Object>) -> Rendering {
-    let objects = places.iter().filter_map(|(id, place)| match content(live.get(&place.key)?) {
+    let objects = places.iter().filter_map(|(id, place)| match content_until_deleted(live.get(&place.key)?) {
         Value::Object(object) => Some(((*id).clone(), object)),
         _ => None,
     });
@@ -181,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn q3_every_object_of_a_revision_has_to_be_there_but_hooks_and_jobs_that_remove_themselves() {
+    fn every_object_of_a_revision_has_to_be_there_but_hooks_and_jobs_that_remove_themselves() {
         let text = "apiVersion: v1
 kind: Service
 metadata: { name: cart }
@@ -217,7 +214,7 @@ spec: { ttlSecondsAfterFinished: 0 }
         };
         assert_eq!(
             names(&[object("Service", "creationTimestamp"), object("ConfigMap", "deletionTimestamp")]),
-            ["ConfigMap/cart is being deleted", "Job/stays is not in the cluster"]
+            ["ConfigMap/cart was deleted and is still there", "Job/stays is not in the cluster"]
         );
     }
 }

@@ -14,7 +14,7 @@ use super::plan::HelmPlan;
 use super::program::{HelmProgram, ReleaseName};
 use super::render::{run_blocking, words_of};
 use super::stored::{DESCRIPTION, Releases, StoredRelease, stored_releases};
-use super::target::{HelmTarget, subject_of};
+use super::target::{HelmTarget, Progress, subject_of};
 use crate::applied::DeployEvent;
 use crate::diff::{ChangeReason, DiffedObject, Masking, ServiceChanges, object_change};
 use crate::error::DeployError;
@@ -207,6 +207,17 @@ impl HelmTarget {
     pub(super) async fn uninstall(
         &self,
         plan: &HelmPlan,
+        progress: &mut Progress,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<(), DeployError> {
+        let uninstalled = self.uninstall_each(plan, progress, events).await;
+        uninstalled.map_err(|error| progress.add_to(error))
+    }
+
+    async fn uninstall_each(
+        &self,
+        plan: &HelmPlan,
+        progress: &mut Progress,
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<(), DeployError> {
         if plan.removed.is_empty() {
@@ -217,6 +228,7 @@ impl HelmTarget {
         for left in &plan.removed {
             let subject = subject_of(&left.service);
             if let Some(remains) = &left.remains {
+                progress.begun(std::slice::from_ref(&left.service));
                 self.namespace.until_gone(|| subject_of(&left.service), remains).await?;
                 continue;
             }
@@ -238,10 +250,11 @@ impl HelmTarget {
             events(DeployEvent::Started { subject: subject.clone() });
             let goes = left.live(&self.namespace.connection, &self.namespace.name).await?;
             let (search, kubeconfig, namespace) =
-                (self.search.clone(), self.kubeconfig.clone(), self.namespace.name.clone());
+                (self.search.clone(), self.kubeconfig.to_json(), self.namespace.name.clone());
             let (name, deadline) = (left.service.clone(), self.namespace.deadline);
             let description = format!("{DESCRIPTION}{}", plan.request.release);
             self.namespace.may_write().await?;
+            progress.begun(std::slice::from_ref(&left.service));
             let ended = run_blocking(move || {
                 let helm = HelmProgram::find(&search)?;
                 let folder = ChartFolder::empty()?.with_kubeconfig(kubeconfig.expose_secret())?;
@@ -253,7 +266,9 @@ impl HelmTarget {
             .await?;
             if let Err(error) = ended.checked() {
                 let reason = format!("helm does not uninstall it: {}", words_of(&error));
-                return Err(DeployError::NotDeployed { subject, reason, dossier: None });
+                let error = DeployError::NotDeployed { subject, reason, dossier: None };
+                let hooks = left.last_hooks().into_iter().map(|hook| self.expected_of(&left.service, hook, true));
+                return Err(self.namespace.explain(error, &hooks.collect::<Vec<_>>()).await);
             }
             self.namespace.until_gone(|| subject_of(&left.service), &goes).await?;
             events(DeployEvent::Finished { subject, changed: true });

@@ -9,10 +9,12 @@ use lock_model::ErrorClass;
 use process::{Output, Priority, ProcessError};
 use serde_json::{Map, Value};
 
+use super::adoption::NOT_TAKEN_OVER;
 use super::chart_folder::ChartFolder;
 use super::fixed::is_fixed;
 use super::plan::{Found, RenderedService, assemble, chart_problems};
 use super::program::{Capabilities, HelmProgram, ReleaseName};
+use super::revision::with_other_revision;
 use super::schema_references::each_file;
 use super::size::too_large;
 use super::stored::rendering_of;
@@ -75,6 +77,16 @@ pub async fn plan_from_nothing(search: &ProgramSearch, request: &DeployRequest) 
         Ok(assemble(&request, rendered.collect(), helm.version(), found)?)
     })
     .await
+}
+
+/// Renders services once as an upgrade would, without a cluster, in their order.
+pub(crate) fn render_upgrades(search: &ProgramSearch, request: &DeployRequest) -> Result<Vec<Rendering>, DeployError> {
+    let (helm, capabilities) = (HelmProgram::find(search)?, Capabilities::default());
+    let render = |service: &DeployService| render_once(&helm, request, service, &capabilities, Operation::Upgrade);
+    let answers = in_parallel(AT_ONCE, &request.services, render);
+    let (rendered, problems) = all_rendered(request.services.iter().zip(answers))?;
+    fail_with(problems)?;
+    Ok(rendered.into_iter().map(|(_, rendering)| rendering).collect())
 }
 
 /// Renders services without a cluster, in their order: each twice, and the same way. Every problem of every service is in
@@ -143,6 +155,11 @@ pub(super) fn render_for_cluster(
         Operation::Install | Operation::Upgrade => dry_run(helm, &folder, service, release)?,
         Operation::Recover => template(helm, &folder, request, service, capabilities, operation)?,
     };
+    // The comparison with the cluster names each object that is not taken over, and whose it is.
+    let is_about_owners = |problem: &DeployProblem| problem.kind == ProblemKind::Adoption;
+    if again.as_ref().is_err_and(|problems| problems.iter().all(is_about_owners)) {
+        return Ok(without);
+    }
     Ok(same(service, without, again))
 }
 
@@ -246,8 +263,22 @@ pub(super) fn template(
             format!("helm would leave out objects whose `helm.sh/hook` has a value that it does not know: {unknown}");
         return Ok(Err(vec![DeployProblem::new(ProblemKind::HookName, message).service(&service.name)]));
     }
-    let rendering = Rendering::parse([output.stdout.as_slice()], &request.namespace);
-    Ok(rendering.map_err(|problems| problems.into_iter().map(|problem| problem.service(&service.name)).collect()))
+    let rendering = match Rendering::parse([output.stdout.as_slice()], &request.namespace) {
+        Ok(rendering) => rendering,
+        Err(problems) => return Ok(Err(problems.into_iter().map(|problem| problem.service(&service.name)).collect())),
+    };
+    if let Some(files) = with_other_revision(&service.files) {
+        let folder = ChartFolder::write(&files, &service.values)?;
+        let output = helm.template(&folder, release, capabilities, operation != Operation::Install);
+        let other = output.and_then(Output::checked).ok();
+        let other = other.and_then(|output| Rendering::parse([output.stdout.as_slice()], &request.namespace).ok());
+        if let Some(difference) = other.and_then(|other| rendering.difference(&other)) {
+            let message =
+                format!("its chart is rendered differently for each revision (`.Release.Revision`): {difference}");
+            return Ok(Err(vec![DeployProblem::new(ProblemKind::Unstable, message).service(&service.name)]));
+        }
+    }
+    Ok(Ok(rendering))
 }
 
 fn dry_run(
@@ -305,14 +336,15 @@ fn is_about_the_cluster(error: &ProcessError) -> bool {
 
 /// helm's own words about a chart that it does not take.
 fn refused_chart(service: &DeployService, action: &str, error: &ProcessError) -> DeployProblem {
-    let message = format!("helm does not {action}: {}", words_of(error));
-    DeployProblem::new(ProblemKind::Chart, message).service(&service.name)
+    let words = words_of(error);
+    let kind = if words.contains(NOT_TAKEN_OVER) { ProblemKind::Adoption } else { ProblemKind::Chart };
+    DeployProblem::new(kind, format!("helm does not {action}: {words}")).service(&service.name)
 }
 
 /// What helm wrote about a failure, in one line.
 pub(crate) fn words_of(error: &ProcessError) -> String {
     let lines = error.stderr().iter().filter(|line| !line.starts_with("WARNING") && !line.trim().is_empty());
-    let said = lines.map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    let said = lines.flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
     lock_model::escaping::escape_short(said.strip_prefix("Error: ").unwrap_or(&said), 1000)
 }
 

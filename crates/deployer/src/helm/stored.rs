@@ -330,7 +330,7 @@ mod tests {
 
     /// helm writes `Upgrade "cart" failed: …` in the place of the description that it was given.
     #[test]
-    fn h2_a_revision_that_failed_or_is_on_its_way_is_known_as_made_here_by_its_label() {
+    fn a_revision_that_failed_or_is_on_its_way_is_known_as_made_here_by_its_label() {
         let failed = || Status::Other("failed".to_owned());
         for (status, description, has_label, expected) in [
             (Status::Deployed, "orchestrator sha256:1", true, true),
@@ -361,7 +361,7 @@ mod tests {
             payload
         };
         for (payload, reason) in [
-            (named("{ name: a }\ndata: { A: '1', A: '2' }"), "duplicate mapping key: A"),
+            (named("{ name: a }\ndata: { A: '1', A: '2' }"), "key `A` is in this map a second time"),
             (hook("{ name: h, annotations: { helm.sh/hook: post-install } }"), "Pod/h is rendered twice"),
             (hook("{ generateName: h-, annotations: { helm.sh/hook: test } }"), "no `metadata.name`"),
         ] {

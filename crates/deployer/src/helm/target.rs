@@ -1,21 +1,21 @@
 //! Installing what was planned, and comparing what helm stored with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
-use cluster::{Awaited, Kind, Kubeconfig, ObjectKey};
+use cluster::{Awaited, EndingJob, Kind, Kubeconfig, ObjectKey};
 use lock_model::ServiceName;
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value};
 
 use super::hooks::HooksOf;
 use super::plan::{HelmPlan, PlannedRelease, ReleaseAction};
 use super::stored::{Status, StoredRelease, stored_releases};
 use crate::applied::{Applied, AppliedDetail, DeployEvent};
 use crate::error::DeployError;
-use crate::namespace::{EnvironmentNamespace, Expected, JobsByLabel, JobsOf};
+use crate::manifest::ObjectId;
+use crate::namespace::{EnvironmentNamespace, Expected, JobsByLabel, JobsOf, NotAwaited, removes_itself};
 use crate::plan::Plan;
 use crate::program_search::ProgramSearch;
 use crate::request::Wave;
@@ -25,7 +25,7 @@ use crate::settings::PlannedSettings;
 #[derive(Clone)]
 pub struct HelmTarget {
     pub(super) search: ProgramSearch,
-    pub(super) kubeconfig: Arc<SecretString>,
+    pub(super) kubeconfig: Kubeconfig,
     pub(super) namespace: EnvironmentNamespace,
 }
 
@@ -63,7 +63,7 @@ impl HelmTarget {
             search.redactor.add(secret.expose_secret());
         }
         search.interrupt = namespace.interrupt.clone();
-        Self { search, kubeconfig: Arc::new(kubeconfig.to_json()), namespace }
+        Self { search, kubeconfig: kubeconfig.clone(), namespace }
     }
 
     /// How helm is found and run, with secrets that it must not show although it is not given them.
@@ -104,7 +104,8 @@ impl HelmTarget {
         let is_changed = |service: &ServiceName| changing.iter().any(|release| release.service == *service);
         let (state, jobs) = self.namespace.begin_jobs(state, &detail.request, is_changed).await?;
         self.call_unfinished_failed(&changing).await?;
-        let mut progress = Progress { changed: Vec::new(), untouched: names(&changing) };
+        let ended = self.completed_jobs(&changing).await?;
+        let mut progress = Progress::new(names(&changing), detail);
         let waves = detail.request.waves.iter().enumerate();
         let waves = waves.map(|(number, wave)| {
             (number, wave, changing.iter().filter(|one| one.wave == number).cloned().collect::<Vec<_>>())
@@ -113,26 +114,31 @@ impl HelmTarget {
             waves.filter(|(_, _, releases)| !releases.is_empty()).collect();
         let has_time = self.namespace.has_time_for_pauses(waves.iter().map(|(_, wave, _)| wave.pause));
         has_time.map_err(|error| progress.add_to(error))?;
-        let last = waves.len().saturating_sub(1);
+        let of = waves.len();
         let mut begun = 0;
         for (place, (number, wave, releases)) in waves.into_iter().enumerate() {
-            let waited = self.await_kept(detail, begun..number, &jobs).await;
+            let waited = self.await_kept(detail, begun..number, &jobs, &ended, events).await;
             waited.map_err(|error| progress.add_to(error))?;
             begun = number;
+            if of > 1 {
+                events(DeployEvent::Wave { number: place + 1, of });
+            }
             for release in &releases {
                 events(DeployEvent::Started { subject: subject_of(&release.service) });
             }
             let services = names(&releases);
             self.refuse_hooks_of_others(&releases).await.map_err(|error| progress.add_to(error))?;
-            let waiting = || {
-                if place == last {
-                    events(DeployEvent::Waiting);
-                }
-            };
-            self.deploy_wave(detail, wave, releases, &mut progress, &waiting).await?;
+            let waiting = || events(DeployEvent::Waiting { number: place + 1, of });
+            let not_awaited = self.deploy_wave(detail, wave, releases, &mut progress, (&waiting, &ended)).await?;
             let waited = self.await_jobs(detail, &services, &jobs).await;
             waited.map_err(|error| progress.add_to(error))?;
-            if place < last {
+            for service in &services {
+                events(DeployEvent::Finished { subject: subject_of(service), changed: true });
+            }
+            if place + 1 < of {
+                for object in not_awaited {
+                    events(DeployEvent::NotAwaited(object));
+                }
                 self.namespace.pause(wave.pause).await.map_err(|error| progress.add_to(error))?;
             }
         }
@@ -141,27 +147,40 @@ impl HelmTarget {
         for release in &detail.releases {
             let revision = as_planned(release, stored.get(release.service.as_str()))?;
             releases.push(AppliedRelease { service: release.service.clone(), revision });
-            let changed = release.action != ReleaseAction::Keep;
-            events(DeployEvent::Finished { subject: subject_of(&release.service), changed });
+            if release.action == ReleaseAction::Keep {
+                events(DeployEvent::Finished { subject: subject_of(&release.service), changed: false });
+            }
         }
-        let waited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects)).await;
-        waited.map_err(|error| progress.add_to(error))?;
+        let waited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects, &ended)).await;
+        let not_awaited = waited.map_err(|error| progress.add_to(error))?;
         let kept = detail.releases.iter().filter(|release| release.action == ReleaseAction::Keep).cloned();
         self.await_jobs(detail, &names(&kept.collect::<Vec<_>>()), &jobs).await?;
-        self.uninstall(detail, events).await?;
-        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs).await?;
+        self.uninstall(detail, &mut progress, events).await?;
+        let has_ending = |release: &&PlannedRelease| release.rendering.objects.values().any(removes_itself);
+        let revisions = detail.releases.iter().zip(&releases).filter(|(planned, _)| has_ending(planned));
+        let revisions = revisions.map(|(_, applied)| (applied.service.to_string(), applied.revision)).collect();
+        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs, revisions).await?;
         let namespace = self.namespace.name.clone();
-        Ok(Applied { changes: plan.changes.clone(), detail: AppliedDetail::Helm(HelmApplied { namespace, releases }) })
+        let detail = AppliedDetail::Helm(HelmApplied { namespace, releases });
+        Ok(Applied { changes: plan.changes.clone(), not_awaited, detail })
     }
 
     /// Waits for what is kept in some waves: a run that ended early left it as planned, and perhaps not ready.
-    async fn await_kept(&self, detail: &HelmPlan, waves: Range<usize>, jobs: &JobsByLabel) -> Result<(), DeployError> {
+    async fn await_kept(
+        &self,
+        detail: &HelmPlan,
+        waves: Range<usize>,
+        jobs: &JobsByLabel,
+        ended: &EndedJobs,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<(), DeployError> {
         let is_meant = |one: &&PlannedRelease| waves.contains(&one.wave) && one.action == ReleaseAction::Keep;
         let kept: Vec<PlannedRelease> = detail.releases.iter().filter(is_meant).cloned().collect();
         if kept.is_empty() {
             return Ok(());
         }
-        self.namespace.wait(&self.expected(kept.iter(), Part::Objects)).await?;
+        events(DeployEvent::WaitingForKept);
+        self.namespace.wait(&self.expected(kept.iter(), Part::Objects, ended)).await?;
         self.await_jobs(detail, &names(&kept), jobs).await
     }
 
@@ -194,17 +213,18 @@ impl HelmTarget {
         self.namespace.await_jobs(&jobs, &detail.request.jobs, known).await
     }
 
-    /// Changes the releases of one wave, compares what helm stored with the plan, and waits until their objects are ready.
+    /// Changes the releases of one wave, compares what helm stored with the plan, and waits until their objects are ready, but
+    /// for those that it gives.
     async fn deploy_wave(
         &self,
         plan: &HelmPlan,
         wave: &Wave,
         releases: Vec<PlannedRelease>,
         progress: &mut Progress,
-        waiting: &(dyn Fn() + Sync),
-    ) -> Result<(), DeployError> {
-        let (objects, with_hooks) =
-            (self.expected(releases.iter(), Part::Objects), self.expected(releases.iter(), Part::WithHooks));
+        (waiting, ended): (&(dyn Fn() + Sync), &EndedJobs),
+    ) -> Result<Vec<NotAwaited>, DeployError> {
+        let expected = |part| self.expected(releases.iter(), part, ended);
+        let (objects, with_hooks) = (expected(Part::Objects), expected(Part::WithHooks));
         let all = names(&releases);
         let upgraded = match self.unmoved(plan, &releases).await {
             Ok(unmoved) => self.upgrade(plan, releases.clone(), wave.at_once, unmoved).await,
@@ -233,22 +253,57 @@ impl HelmTarget {
         stored_releases(connection, name, |name| releases.iter().any(|one| one.service.as_str() == name)).await
     }
 
+    /// Which Jobs completed before releases change, in each namespace where these have Jobs that are deleted after their end.
+    async fn completed_jobs(&self, changing: &[PlannedRelease]) -> Result<EndedJobs, DeployError> {
+        let objects = changing.iter().flat_map(|release| &release.rendering.objects);
+        let jobs = objects.filter(|(_, object)| removes_itself(object));
+        let namespaces: BTreeSet<&str> = jobs.map(|(id, _)| self.namespace_of(id)).collect();
+        let mut ended = EndedJobs::new();
+        for namespace in namespaces {
+            let completed = self.namespace.connection.completed_jobs(namespace).await?;
+            ended.insert(namespace.to_owned(), completed);
+        }
+        Ok(ended)
+    }
+
+    fn namespace_of<'a>(&'a self, id: &'a ObjectId) -> &'a str {
+        id.namespace.as_deref().unwrap_or(&self.namespace.name)
+    }
+
     /// Every object of some releases.
-    fn expected<'a>(&self, releases: impl Iterator<Item = &'a PlannedRelease>, part: Part) -> Vec<Expected> {
+    fn expected<'a>(
+        &self,
+        releases: impl Iterator<Item = &'a PlannedRelease>,
+        part: Part,
+        ended: &EndedJobs,
+    ) -> Vec<Expected> {
         let objects = |release: &PlannedRelease| {
             let rendering = &release.rendering;
             let hooks = rendering.hooks.iter().filter(|_| part == Part::WithHooks).map(|entry| (entry, true));
-            let all = rendering.objects.iter().map(|entry| (entry, false)).chain(hooks);
+            let there = rendering.objects.iter().filter(|(id, _)| !release.has_run.contains(*id));
+            let all = there.map(|entry| (entry, false)).chain(hooks);
             let expected = all.map(|((id, object), is_hook)| {
-                let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-                let namespace = id.namespace.as_deref().unwrap_or(&self.namespace.name);
-                let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
-                let (service, subject) = (release.service.clone(), subject_of(&release.service));
-                Expected { awaited: Awaited::named(key), service, subject, is_hook }
+                let mut expected = self.expected_of(&release.service, (id, object), is_hook);
+                if !is_hook && removes_itself(object) {
+                    expected.awaited.job = ending(release.jobs.get(id), ended.get(self.namespace_of(id)));
+                }
+                expected
             });
             expected.collect::<Vec<_>>()
         };
         releases.flat_map(objects).collect()
+    }
+
+    /// One object or hook of a release.
+    pub(super) fn expected_of(
+        &self,
+        service: &ServiceName,
+        (id, object): (&ObjectId, &Map<String, Value>),
+        is_hook: bool,
+    ) -> Expected {
+        let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), self.namespace_of(id), &id.name);
+        Expected { awaited: Awaited::named(key), service: service.clone(), subject: subject_of(service), is_hook }
     }
 
     /// The environment has one deployment at a time, so a helm that works on a revision is one that was killed.
@@ -264,19 +319,39 @@ impl HelmTarget {
     }
 }
 
+/// By namespace, UIDs of Jobs whose completion was told before the deployment changed anything.
+type EndedJobs = BTreeMap<String, BTreeSet<String>>;
+
+/// How the end of a Job is known, from the one that was there when it was planned and those that ended before.
+fn ending(there: Option<&EndingJob>, ended: Option<&BTreeSet<String>>) -> Option<EndingJob> {
+    match (there, ended) {
+        // helm leaves it as it is, or makes another one in its place.
+        (Some(EndingJob::Uid(uid)), Some(ended)) => {
+            Some(EndingJob::NoneOf(ended.iter().filter(|other| *other != uid).cloned().collect()))
+        }
+        (Some(there), _) => Some(there.clone()),
+        (None, ended) => ended.cloned().map(EndingJob::NoneOf),
+    }
+}
+
 /// Which services were changed so far.
-struct Progress {
+pub(super) struct Progress {
     changed: Vec<ServiceName>,
     untouched: Vec<ServiceName>,
 }
 
 impl Progress {
-    fn begun(&mut self, services: &[ServiceName]) {
+    fn new(mut untouched: Vec<ServiceName>, plan: &HelmPlan) -> Self {
+        untouched.extend(plan.removed.iter().map(|left| left.service.clone()));
+        Self { changed: Vec::new(), untouched }
+    }
+
+    pub(super) fn begun(&mut self, services: &[ServiceName]) {
         self.untouched.retain(|service| !services.contains(service));
         self.changed.extend_from_slice(services);
     }
 
-    fn add_to(&self, error: DeployError) -> DeployError {
+    pub(super) fn add_to(&self, error: DeployError) -> DeployError {
         error.with_progress(&self.changed, &self.untouched)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lock_model::{ReleaseId, ServiceName};
@@ -69,7 +69,7 @@ impl HelmTarget {
             return Ok(());
         }
         let (search, kubeconfig, namespace) =
-            (self.search.clone(), Arc::clone(&self.kubeconfig), self.namespace.name.clone());
+            (self.search.clone(), self.kubeconfig.to_json(), self.namespace.name.clone());
         let (deadline, release) = (self.namespace.deadline, plan.request.release.clone());
         let planned_by = plan.helm.clone();
         let (may_write, questions) = self.namespace.write_questions();
@@ -183,7 +183,7 @@ impl Upgrading<'_> {
         match output.checked() {
             Ok(_) => Ok(Upgraded::Done),
             Err(error) => {
-                let reason = format!("helm does not install it: {}", words_of(&error));
+                let reason = format!("helm does not {} it: {}", planned.action.verb(), words_of(&error));
                 Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason, dossier: None })
             }
         }

@@ -1,7 +1,9 @@
 //! Kubernetes manifests: their text, and what an object says about itself.
 
+mod fault;
 mod object;
 mod parse;
 
+pub(crate) use fault::Fault;
 pub(crate) use object::ObjectId;
-pub(crate) use parse::{Document, Node, first_words, parse, parse_map};
+pub(crate) use parse::{Document, Node, parse, parse_map};

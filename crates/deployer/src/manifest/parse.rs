@@ -6,6 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
+use super::fault::Fault;
 use crate::problem::{DeployProblem, ProblemKind, escaped};
 
 /// Largest manifest that is read.
@@ -92,10 +93,7 @@ fn documents<N: for<'de> Deserialize<'de>>(
             max_replay_stack_depth: 16,
         },
     };
-    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
-        let line = error.location().map(|place| place.line()).filter(|line| *line > 0);
-        vec![DeployProblem::new(ProblemKind::Unreadable, parser_message(&error)).at(None, line)]
-    })
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| vec![Fault::of(&error, text).problem()])
 }
 
 /// Refuses a map that `kubectl` and the YAML specification read differently: to the specification a key of its own wins
@@ -105,13 +103,34 @@ fn same_to_kubectl(text: &str, documents: &[Spanned<Node>]) -> Result<(), Vec<De
     let mut problems = Vec::new();
     for (index, (document, theirs)) in documents.iter().zip(&kubectl).enumerate() {
         if document.value.0 != theirs.value.0.0 {
-            let message = "a key stands before the `<<` that brings it too, and YAML readers do not agree which one counts: \
-                           write `<<` first in its map";
-            let line = document.referenced.line();
+            let begin = document.referenced.line();
+            let end = documents.get(index + 1).map(|next| next.referenced.line());
+            let (line, brings) = merge_key(text, begin, end);
+            let message = format!(
+                "a key stands before the `<<` that brings it too{brings}, and YAML readers do not agree which one counts: \
+                 write `<<` first in its map"
+            );
             problems.push(DeployProblem::new(ProblemKind::Unreadable, message).at(Some(index + 1), Some(line)));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// The line of a document's `<<`, and which anchor it brings from which line; the document's first line where it has several
+/// of them, since the fault is that of one.
+fn merge_key(text: &str, begin: u64, end: Option<u64>) -> (u64, String) {
+    let lines =
+        || (1..).zip(text.lines()).filter(|(number, _)| *number >= begin && end.is_none_or(|end| *number < end));
+    let mut keys = lines().filter(|(_, line)| line.contains("<<") && !line.trim_start().starts_with('#'));
+    let (Some((number, line)), None) = (keys.next(), keys.next()) else { return (begin, String::new()) };
+    let is_name = |sign: char| !sign.is_whitespace() && !matches!(sign, ',' | '[' | ']' | '{' | '}');
+    let alias = line.rsplit_once("<<").and_then(|(_, rest)| rest.split_once('*'));
+    let name = alias.and_then(|(_, name)| name.split(|sign| !is_name(sign)).next()).unwrap_or_default();
+    let is_anchor =
+        |line: &str| line.split_once(&format!("&{name}")).is_some_and(|(_, rest)| !rest.starts_with(is_name));
+    let anchor = lines().take_while(|(at, _)| *at <= number).filter(|(_, line)| is_anchor(line)).last();
+    let brings = anchor.map(|(at, _)| format!(" (anchor `{}` of line {at})", escaped(name))).unwrap_or_default();
+    (number, brings)
 }
 
 fn unfold(
@@ -135,22 +154,6 @@ fn unfold(
                 wrong.push(DeployProblem::new(ProblemKind::Unreadable, message).at(Some(number), Some(line)));
             }
         }
-    }
-}
-
-/// What the parser says, in short and without what only a programmer can set.
-pub(crate) fn first_words(error: &serde_saphyr::Error) -> String {
-    let text = error.without_snippet().to_string();
-    let text = text.lines().next().unwrap_or("unreadable");
-    escaped(text.split_once(", set DuplicateKeyPolicy").map_or(text, |(said, _)| said))
-}
-
-fn parser_message(error: &serde_saphyr::Error) -> String {
-    let text = first_words(error);
-    if text.contains("budget") || text.contains("replay") {
-        format!("too large once its aliases are written out: {text}")
-    } else {
-        format!("not readable as YAML: {text}")
     }
 }
 
@@ -344,6 +347,10 @@ mod tests {
             let said = message(&format!("{shared}{rest}"));
             assert!(said.contains("YAML readers do not agree"), "{rest}: {said}");
         }
+        let text = "kind: A\n---\nx: &x-1 { a: 1 }\nz: &x-10 1\nm:\n  a: 3\n  <<: *x-1 # why\n";
+        let found = parse(text.as_bytes()).unwrap_err().remove(0);
+        assert_eq!((found.document, found.line), (Some(2), Some(7)), "{found:?}");
+        assert!(found.message.contains("that brings it too (anchor `x-1` of line 3), and"), "{}", found.message);
         for text in ["m: { <<: 1 }\n", "m: { <<: [1] }\n", "m: { <<: {a: 1}, <<: {b: 1} }\n"] {
             assert!(message(text).contains("not readable as YAML"), "{text}: {}", message(text));
         }
@@ -377,9 +384,55 @@ mod tests {
         assert_eq!(parse(b"a: &a 1\nb: *a\n---\na: &a 2\nb: *a\n").unwrap()[1].object["b"], 2);
     }
 
+    /// What the reader of the library says of itself: names of its types, options and parts.
+    const INTERNALS: [&str; 10] =
+        ["Option", "Policy", "scalar", "deserial", "mapping", "sequence", "indicator", "weak", "context", "at line"];
+
+    #[test]
+    fn what_is_not_readable_is_said_in_plain_words_with_its_place() {
+        for (text, place, said) in [
+            ("a: 1\n  b: 2\n", (2, 4), "a `:` where no key can be"),
+            ("a: b: c\n", (1, 5), "a `:` where no key can be"),
+            ("a:\n\t- b\n", (2, 2), "indented by a tab"),
+            ("kind: [\n", (1, 7), "`[` is not closed"),
+            ("a: {b: 1\nc: 2\n", (2, 2), "a `{` is not closed"),
+            ("x: { b: [1, }\n", (1, 9), "`[` is closed by `}`"),
+            ("a: ]\n", (1, 4), "closed that was not opened"),
+            ("- a\nb: 1\n", (2, 1), "does not begin with `-`"),
+            ("a:\n  - b\n c: 1\n", (3, 2), "belongs to no map or list above it"),
+            ("a: - b\n", (1, 4), "a list begins in a line of its own"),
+            ("a: \"x\n", (1, 4), "a quote is not closed"),
+            ("a: \"x\" y\n", (1, 8), "after the closing quote"),
+            ("a: \"\\q\"\n", (1, 4), "begins no escape"),
+            ("a: @x\n", (1, 4), "`@` is written in quotes"),
+            ("a: !custom x\n", (1, 12), "tag `!custom` has no meaning here"),
+            ("a: !!int x\n", (1, 10), "not what its tag"),
+            ("a: .nan\n", (1, 4), "`.nan` is no number"),
+            ("a: {{ .Values.x }}\n", (1, 5), "that of a template"),
+            ("? [a, b]\n: 1\n", (1, 3), "a key is text"),
+            ("~: x\n", (1, 1), "a key is text"),
+            ("a: *b\n", (1, 4), "has no anchor (`&…`) above it"),
+            ("a: &a [*a]\n", (1, 8), "within its own anchor"),
+            ("x: &x [1]\nb: {<<: *x}\n", (1, 8), "`<<` takes a map"),
+            ("b: 1\na: &x\n  k: 1\n  k: 2\nb: *x\n", (4, 3), "key `k` is in this map a second time"),
+        ] {
+            let found = parse(text.as_bytes()).unwrap_err();
+            let [found] = found.as_slice() else { panic!("{text}: {found:?}") };
+            assert_eq!((found.line, found.column), (Some(place.0), Some(place.1)), "{text}: {found:?}");
+            assert!(found.message.contains(said), "{text}: {}", found.message);
+            let internal = INTERNALS.iter().find(|word| found.message.contains(*word));
+            assert_eq!((internal, found.message.lines().count()), (None, 1), "{}", found.message);
+        }
+        let conflict = parse(b"a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> other\n").unwrap_err().remove(0);
+        assert_eq!(
+            (conflict.line, conflict.message.as_str()),
+            (Some(2), "the lines of a merge conflict are still in it")
+        );
+    }
+
     #[test]
     fn doubled_keys_and_what_json_has_no_word_for_are_refused() {
-        assert_eq!(message("a: 1\na: 2\n"), "not readable as YAML: duplicate mapping key: a");
+        assert_eq!(message("a: 1\na: 2\n"), "not readable as YAML: key `a` is in this map a second time");
         assert!(message("a: .nan\n").contains("not readable as YAML"));
         assert!(message("a: !custom x\n").contains("not readable as YAML"));
         assert_eq!(message("- a\n"), "the document is not a Kubernetes object");

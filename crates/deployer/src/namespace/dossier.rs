@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use cluster::{Cause, ClusterEvent, FailureClass, LogTail, ObjectKey, Verdict, WaitEnd, WaitOptions, WaitOutcome};
+use cluster::{
+    Cause, ClusterEvent, FailureClass, LogTail, Object, ObjectKey, Verdict, WaitEnd, WaitOptions, WaitOutcome,
+};
 use lock_model::ServiceName;
 use lock_model::escaping::{escape_terminal, shorten};
 
@@ -40,6 +42,9 @@ pub struct Dossier {
     pub changed: Vec<ServiceName>,
     /// Services that it would have changed, and did not touch.
     pub untouched: Vec<ServiceName>,
+    /// Jobs and pods of hooks that go on although their deployment has ended, each with the command that ends it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_running: Vec<String>,
     /// What could not be found out, a sentence each.
     pub unknown: Vec<String>,
 }
@@ -129,22 +134,42 @@ impl EnvironmentNamespace {
     /// Adds to an error of a change what the cluster says of the objects of one service.
     pub(crate) async fn explain(&self, error: DeployError, expected: &[Expected]) -> DeployError {
         let DeployError::NotDeployed { subject, reason, dossier: None } = error else { return error };
-        let awaited: Vec<_> = expected
-            .iter()
-            .filter(|expected| expected.subject == subject)
-            .map(|expected| expected.awaited.clone())
-            .collect();
+        let own: Vec<&Expected> = expected.iter().filter(|expected| expected.subject == subject).collect();
+        let awaited: Vec<_> = own.iter().map(|expected| expected.awaited.clone()).collect();
         let options = WaitOptions { time_limit: LOOK, let_others_finish: true, rules: self.rules.clone() };
         let outcome = self.connection.wait(&awaited, &options, std::future::pending(), &|_| ()).await;
         let dossier = match outcome {
             Ok(WaitOutcome { end: WaitEnd::Ready | WaitEnd::Nothing, .. }) => None,
-            Ok(outcome) => Some(Box::new(self.describe(&outcome, expected).await)),
+            Ok(outcome) => {
+                let mut dossier = self.describe(&outcome, expected).await;
+                dossier.still_running = self.still_running(&own).await;
+                Some(Box::new(dossier))
+            }
             Err(error) => {
                 let unknown = vec![format!("the state of its objects: {error}")];
                 Some(Box::new(Dossier { unknown, ..Dossier::default() }))
             }
         };
         DeployError::NotDeployed { subject, reason, dossier }
+    }
+
+    /// The hooks that have not ended: nothing ends them once helm has.
+    async fn still_running(&self, expected: &[&Expected]) -> Vec<String> {
+        let mut running = Vec::new();
+        if self.has_lost_lease() {
+            return running;
+        }
+        for hook in expected.iter().filter(|expected| expected.is_hook) {
+            let key = &hook.awaited.key;
+            // What cannot be read is said of the objects that are not ready.
+            if let Ok(Some(live)) = self.connection.find(key).await
+                && runs_on(&live)
+            {
+                let (kind, namespace) = (key.kind.kind.to_lowercase(), key.namespace.as_deref().unwrap_or(&self.name));
+                running.push(format!("{key} (`kubectl delete {kind} {} --namespace {namespace}` ends it)", key.name));
+            }
+        }
+        running
     }
 
     async fn trace(&self, cause: &Cause) -> Trace {
@@ -180,6 +205,15 @@ impl EnvironmentNamespace {
         }
         trace
     }
+}
+
+/// Whether a Job or a pod has not ended.
+fn runs_on(live: &Object) -> bool {
+    let kind = &live.key().kind;
+    if kind.is("batch", "Job") {
+        return live.true_condition("Complete").is_none() && live.true_condition("Failed").is_none();
+    }
+    kind.is("", "Pod") && !matches!(live.text("/status/phase"), Some("Succeeded" | "Failed"))
 }
 
 fn shown(event: &ClusterEvent) -> String {

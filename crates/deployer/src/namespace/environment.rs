@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cluster::ready::Rules;
 use cluster::{
     Connection, DeployedRelease, Kubeconfig, LeaseHolder, LeaseKeeper, LeasePlace, LeaseState, NamespaceOwner,
-    NamespaceState, StateKey,
+    NamespaceState, Patience, StateKey,
 };
 use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName};
 use process::{Interrupt, Redactor};
@@ -18,6 +18,7 @@ use super::jobs::{AwaitedJobs, JobsByLabel};
 use super::superseding::Superseding;
 use super::wait::requested;
 use crate::error::DeployError;
+use crate::noise::NoiseRule;
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::proof::{Finding, FindingKind};
 use crate::request::{DeployRequest, OccupiedPlace, Wave};
@@ -55,6 +56,8 @@ pub(crate) struct PlannedRequest {
     pub(crate) waves: Vec<Wave>,
     /// By service, the Jobs of controllers that are waited for.
     pub(crate) jobs: BTreeMap<ServiceName, AwaitedJobs>,
+    /// Which differences are left out, by service.
+    pub(crate) noise: BTreeMap<ServiceName, Vec<NoiseRule>>,
 }
 
 /// Whose lease is taken over at once.
@@ -79,6 +82,7 @@ impl PlannedRequest {
                 .iter()
                 .filter_map(|service| Some((service.name.clone(), service.await_jobs.clone()?)))
                 .collect(),
+            noise: request.noise(),
             // Without waves everything is in one.
             waves: if request.waves.is_empty() { vec![Wave::default()] } else { request.waves.clone() },
         }
@@ -101,11 +105,7 @@ impl EnvironmentNamespace {
         deadline: Instant,
         interrupt: Interrupt,
     ) -> Result<Self, DeployError> {
-        // The reason that an API server gives no answer has to be there before the caller gives up.
-        let usual = cluster::Patience::default();
-        let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1));
-        let patience = cluster::Patience { request: usual.request.min(left), retries: usual.retries.min(left) };
-        let connection = Connection::new(kubeconfig, patience).await?;
+        let connection = Connection::new(kubeconfig, within(deadline, Patience::default())).await?;
         let (name, repository) = (name.into(), repository.into());
         let (lease, rules, superseding) = (None, Rules::default(), Superseding::default());
         Ok(Self { connection, name, deadline, interrupt, lease, superseding, rules, repository })
@@ -127,10 +127,10 @@ impl EnvironmentNamespace {
         Self { connection: self.connection.masking(secrets), ..self }
     }
 
-    /// Waits so long for answers in place of the usual time.
+    /// Waits so long for answers in place of the usual time, and not beyond the deadline.
     #[must_use]
-    pub fn with_patience(mut self, patience: cluster::Patience) -> Self {
-        self.connection = self.connection.with_patience(patience);
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.connection = self.connection.with_patience(within(self.deadline, patience));
         self
     }
 
@@ -237,13 +237,15 @@ impl EnvironmentNamespace {
         Ok(planned.difference(deployed))
     }
 
-    /// Writes that all of a release is there, and removes settings that nothing needs any more.
+    /// Writes that all of a release is there, with the [revisions](DeployedRelease::revisions) whose Jobs have completed, and
+    /// removes settings that nothing needs any more.
     pub(crate) async fn complete(
         &self,
         state: &NamespaceState,
         request: &PlannedRequest,
         settings: &PlannedSettings,
         jobs: &JobsByLabel,
+        revisions: BTreeMap<String, u64>,
     ) -> Result<(), DeployError> {
         let state = self.complete_jobs(state, request, jobs).await?;
         let deployed = DeployedRelease {
@@ -253,6 +255,7 @@ impl EnvironmentNamespace {
             inputs: settings.inputs.clone(),
             configurations: settings.names_of(Part::Config),
             secrets: settings.names_of(Part::Secret),
+            revisions,
         };
         let state = self.connection.record_deployed(&state, &deployed).await?;
         // What cannot be removed now is removed after another deployment.
@@ -326,6 +329,12 @@ impl EnvironmentNamespace {
     }
 }
 
+/// The reason that an API server gives no answer has to be there before the caller gives up.
+fn within(deadline: Instant, Patience { request, retries }: Patience) -> Patience {
+    let left = Duration::from_secs(deadline.saturating_duration_since(Instant::now()).as_secs().max(1));
+    Patience { request: request.min(left), retries: retries.min(left) }
+}
+
 /// Ends programs once nothing waits for them any more.
 struct EndsOnDrop(Interrupt);
 
@@ -349,7 +358,7 @@ fn fresh_key() -> Result<StateKey, DeployError> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use cluster::Allowed;
 
     use super::*;
 
@@ -358,7 +367,7 @@ mod tests {
     async fn f24_work_that_its_caller_gives_up_ends_its_programs() {
         let kubeconfig = "{ current-context: a, contexts: [{ name: a, context: { cluster: c, user: u } }], clusters: [{ name: c, \
                           cluster: { server: \"https://127.0.0.1:1\" } }], users: [{ name: u, user: { token: t } }] }";
-        let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &BTreeSet::new()).unwrap();
+        let kubeconfig = Kubeconfig::parse(kubeconfig.as_bytes(), None, &Allowed::default()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         let namespace =
             EnvironmentNamespace::new(&kubeconfig, "shop", "shop", deadline, Interrupt::new()).await.unwrap();

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use cluster::{Connection, Kind, ObjectKey};
+use cluster::{Connection, Kind, Object, ObjectKey};
 use lock_model::ServiceName;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::rendering::Rendering;
+use super::running::{containers, names};
+use crate::diff::field;
 use crate::error::DeployError;
+use crate::noise::{self, NoisyField};
 use crate::problem::escaped;
+use crate::request::{DeployRequest, DeployService};
 
 /// How many fields of one writer are named.
 const NAMED: usize = 5;
@@ -20,7 +24,7 @@ const OWN: &[&str] = &["helm", "Helm", "orchestrator", "kube-", "kubelet", "clou
 const DEPLOYS: &[&str] = &["orchestrator", "helm"];
 
 /// What `kubectl rollout restart` writes: the same release, in new pods.
-const RESTARTED: &str = "template.metadata.annotations.kubectl.kubernetes.io/restartedAt";
+const RESTARTED: &str = r#"template.metadata.annotations["kubectl.kubernetes.io/restartedAt"]"#;
 
 /// Fields of one object that another program wrote.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -47,28 +51,70 @@ impl ForeignFields {
     }
 }
 
+/// What other programs wrote into the objects of a deployment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Foreign {
+    /// By object and writer.
+    pub fields: Vec<ForeignFields>,
+    /// What is left out, since the environment calls it noise.
+    pub noise: Vec<NoisyField>,
+}
+
+impl Foreign {
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.fields.extend(other.fields);
+        self.noise.extend(other.noise);
+    }
+}
+
 /// Looks at every object of a service.
 pub(crate) async fn foreign_fields(
     connection: &Connection,
-    service: &ServiceName,
+    request: &DeployRequest,
+    service: &DeployService,
     stored: &Rendering,
-    namespace: &str,
-) -> Result<Vec<ForeignFields>, DeployError> {
-    let mut found = Vec::new();
+) -> Result<Foreign, DeployError> {
+    let DeployService { name: service, noise, .. } = service;
+    let mut found = Foreign::default();
     for (id, object) in &stored.objects {
         let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        let namespace = id.namespace.as_deref().unwrap_or(namespace);
+        let namespace = id.namespace.as_deref().unwrap_or(&request.namespace);
         let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
         // What is gone is a change of the plan.
         let Some(live) = connection.find(&key).await? else { continue };
+        let allowed = allowed_sidecars(&live, object, request);
         for (manager, mut fields) in written_by_others(live.list("/metadata/managedFields")) {
+            fields.retain(|field| !allowed.iter().any(|container| field.contains(container)));
+            let rules = noise::rules_of(noise, id);
+            let (noisy, kept) = fields.into_iter().partition(|field| noise::covers(&rules, field));
+            fields = kept;
+            let noisy: Vec<String> = noisy;
+            found.noise.extend(noisy.into_iter().map(|field| NoisyField {
+                service: service.clone(),
+                object: id.to_string(),
+                field,
+            }));
+            if fields.is_empty() {
+                continue;
+            }
             let more = fields.len().saturating_sub(NAMED);
             fields.truncate(NAMED);
             let (service, object) = (service.clone(), id.to_string());
-            found.push(ForeignFields { service, object, manager, fields, more });
+            found.fields.push(ForeignFields { service, object, manager, fields, more });
         }
     }
     Ok(found)
+}
+
+/// The parts of paths that belong to containers which the release does not have and the environment allows.
+fn allowed_sidecars(live: &Object, declared: &Map<String, Value>, request: &DeployRequest) -> Vec<String> {
+    let declared = names(declared);
+    let text = |container: &Value, key: &str| container.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let all = live.value().as_object().into_iter().flat_map(containers);
+    let all = all.map(|container| (text(container, "name"), text(container, "image")));
+    let allowed = all.filter(|(name, image)| !declared.contains(name) && request.allows(name, image));
+    allowed.flat_map(|(name, _)| ["containers", "initContainers"].map(|list| format!(".{list}[name={name}]"))).collect()
 }
 
 /// The fields outside of metadata and status, by their writer.
@@ -113,9 +159,11 @@ fn leaves(path: &str, value: &Value, fields: &mut Vec<String>) {
         fields.push(escaped(path));
     }
     for (name, value) in inner {
-        let part = part(name);
-        let dot = if part.starts_with('[') { "" } else { "." };
-        leaves(&format!("{path}{dot}{part}"), value, fields);
+        let inner = match name.strip_prefix("f:") {
+            Some(key) => field(path, key),
+            None => format!("{path}{}", part(name)),
+        };
+        leaves(&inner, value, fields);
     }
 }
 

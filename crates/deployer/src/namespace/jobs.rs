@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use cluster::health::Permission;
-use cluster::{Awaited, Kind, KnownJobs, NamespaceState, Object, Selection};
+use cluster::{Awaited, EndingJob, Kind, KnownJobs, NamespaceState, Object, Selection};
 use lock_model::ServiceName;
 use serde_json::Value;
 
 use super::dossier::Dossier;
 use super::environment::{EnvironmentNamespace, PlannedRequest};
+use super::objects::removes_itself;
 use super::wait::{Expected, requested};
 use crate::error::DeployError;
 
@@ -196,6 +197,15 @@ fn failed_at(job: &Object) -> Option<&str> {
     let failed = conditions.find(|condition| condition.get("type").and_then(Value::as_str) == Some("Failed"))?;
     // Without a time nothing is known to be newer.
     Some(failed.get("lastTransitionTime").and_then(Value::as_str).unwrap_or("9999"))
+}
+
+/// How the end of a Job is known that is there, and that Kubernetes deletes after it.
+pub(crate) fn ending_job(live: &Object) -> Option<EndingJob> {
+    live.value().as_object().filter(|object| removes_itself(object))?;
+    if has_completed(live) {
+        return Some(EndingJob::HasCompleted);
+    }
+    live.uid().map(|uid| EndingJob::Uid(uid.to_owned()))
 }
 
 fn has_completed(job: &Object) -> bool {

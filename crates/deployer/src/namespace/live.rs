@@ -1,19 +1,22 @@
 //! Rendered objects beside the live ones, as the API server would have them: by a server-side apply that writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use cluster::{ApplyMode, ClusterError, ClusterErrorKind, Connection, Kind, Object, ReferenceReport};
+use cluster::{ApplyMode, ClusterError, ClusterErrorKind, Connection, Kind, Object, ObjectKey, ReferenceReport};
 use lock_model::ServiceName;
 use serde_json::{Map, Value};
 
 use super::at_once::at_once;
 use super::autoscalers::Autoscaled;
+use super::objects::removes_itself;
 use super::rendering::Rendering;
 use crate::apply::LAST_APPLIED;
 use crate::error::DeployError;
 use crate::manifest::ObjectId;
-use crate::problem::{DeployProblem, ProblemKind};
-use crate::settings::PlannedSettings;
+use crate::noise::{self, NoiseRule, Noisy, NoisyField};
+use crate::problem::{DeployProblem, ProblemKind, escaped};
+use crate::settings::{PlannedSettings, is_unkeyed};
 
 /// What tells two writes of the same content apart.
 const BOOKKEEPING: [&str; 5] = ["managedFields", "resourceVersion", "generation", "creationTimestamp", "uid"];
@@ -28,6 +31,12 @@ pub(crate) struct Live {
     pub(crate) problems: Vec<DeployProblem>,
     /// Replicas that an autoscaler has set, and those of the chart: no difference, and what an upgrade sets.
     pub(crate) autoscaled: BTreeMap<ObjectId, (i64, i64)>,
+    /// Jobs that have completed and that Kubernetes has deleted since: no difference, and nothing to be waited for.
+    pub(crate) has_run: BTreeSet<ObjectId>,
+    /// Fields that are left out of the differences.
+    pub(crate) noise: Vec<NoisyField>,
+    /// What a write would make of the objects that have such fields.
+    pub(crate) with_noise: BTreeMap<ObjectId, Object>,
 }
 
 /// Whether an object is there.
@@ -41,13 +50,15 @@ pub(crate) enum Presence {
 enum Answer {
     Taken(Box<(Object, Option<Object>)>),
     Refused(ClusterError),
+    NoNamespace(String),
 }
 
-/// Asks about every object of services; hooks are made anew each time, and not asked about.
+/// Asks about every object of services; hooks are made anew each time, and are tried by themselves.
 pub(crate) async fn compare(
     connection: &Connection,
     namespace: &str,
     services: &[(ServiceName, &Rendering)],
+    noise: &BTreeMap<ServiceName, Vec<NoiseRule>>,
 ) -> Result<BTreeMap<ServiceName, Live>, DeployError> {
     let mut found: BTreeMap<ServiceName, Live> =
         services.iter().map(|(service, _)| (service.clone(), Live::default())).collect();
@@ -56,9 +67,14 @@ pub(crate) async fn compare(
         let objects = rendering.objects.iter();
         asked.extend(objects.map(|(id, object)| (service.clone(), id.clone(), object.clone())));
     }
+    let mut batch = BTreeSet::new();
+    for (.., object) in &asked {
+        batch.insert(placed(namespace, object.clone())?.key().clone());
+    }
+    let batch = Arc::new(batch);
     let answers = at_once(asked, |(service, id, object)| {
-        let (connection, namespace) = (connection.clone(), namespace.to_owned());
-        async move { (service, id, ask(&connection, &namespace, object).await) }
+        let (connection, namespace, batch) = (connection.clone(), namespace.to_owned(), Arc::clone(&batch));
+        async move { (service, id, ask(&connection, &namespace, object, &batch).await) }
     });
     for (service, id, answer) in answers.await {
         let Some(live) = found.get_mut(&service) else { continue };
@@ -66,21 +82,18 @@ pub(crate) async fn compare(
             Answer::Taken(taken) => {
                 live.objects.insert(id, *taken);
             }
-            Answer::Refused(error) => {
-                let reason = error.kind().to_string();
-                let problem = if is_immutable(&reason) {
-                    let message = format!("{id} would get a field that cannot be changed: {reason}");
-                    DeployProblem::new(ProblemKind::ImmutableField, message)
-                } else {
-                    let kind = refused_by_rule(&error).unwrap_or(ProblemKind::Cluster);
-                    DeployProblem::new(kind, format!("the cluster would not take {id}: {reason}"))
-                };
-                live.problems.push(problem.service(&service));
+            Answer::Refused(error) => live.problems.push(refusal(&id.to_string(), &error).service(&service)),
+            Answer::NoNamespace(what) => {
+                let message = format!("{id} has no place: {what}");
+                live.problems.push(DeployProblem::new(ProblemKind::NamespaceGone, message).service(&service));
             }
         }
     }
     leave_to_autoscalers(connection, namespace, services, &mut found).await?;
-    found.values_mut().for_each(Live::find_differing);
+    for (service, live) in &mut found {
+        live.leave_noise(service, noise.get(service).map(Vec::as_slice).unwrap_or_default())?;
+        live.find_differing();
+    }
     Ok(found)
 }
 
@@ -95,6 +108,51 @@ impl Live {
                 Some(_) => {}
             }
         }
+    }
+
+    /// The Jobs that are missing and that Kubernetes deletes after their end.
+    pub(crate) fn missing_jobs(&self, deployed: &Rendering) -> BTreeSet<ObjectId> {
+        let missing = self.differing.iter().filter(|(_, presence)| **presence == Presence::Missing);
+        let jobs = missing.filter(|(id, _)| deployed.objects.get(*id).is_some_and(removes_itself));
+        jobs.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Leaves out Jobs that have completed.
+    pub(crate) fn leave_out(&mut self, has_run: BTreeSet<ObjectId>) {
+        self.differing.retain(|id, _| !has_run.contains(id));
+        self.objects.retain(|id, _| !has_run.contains(id));
+        self.has_run = has_run;
+    }
+
+    /// Takes what is there where the environment calls a difference noise.
+    fn leave_noise(&mut self, service: &ServiceName, rules: &[NoiseRule]) -> Result<(), DeployError> {
+        for (id, (after, before)) in &mut self.objects {
+            let (Some(before), rules) = (before, noise::rules_of(rules, id)) else { continue };
+            let (mut value, there) = (content(after), content(before));
+            let fields = noise::settle(&rules, &mut value, &there, &Noisy::AsLive);
+            if fields.is_empty() {
+                continue;
+            }
+            self.with_noise.insert(id.clone(), std::mem::replace(after, Object::new(value)?));
+            let (service, object) = (service.clone(), id.to_string());
+            self.noise.extend(fields.into_iter().map(|field| NoisyField {
+                service: service.clone(),
+                object: object.clone(),
+                field,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Noise is no reason for a write, and one for another reason sets it.
+    pub(crate) fn write_noise(&mut self) {
+        for (id, whole) in std::mem::take(&mut self.with_noise) {
+            if let Some((after, _)) = self.objects.get_mut(&id) {
+                *after = whole;
+            }
+        }
+        self.noise.clear();
+        self.find_differing();
     }
 
     /// Takes the replicas that are there where an autoscaler sets them.
@@ -156,7 +214,10 @@ pub(crate) async fn missing_references(
             batch.push(placed(namespace, object.clone())?);
         }
     }
-    Ok(connection.missing_references(&batch).await?)
+    let mut report = connection.missing_references(&batch).await?;
+    // Settings that this plan was not given have no name yet.
+    report.missing.retain(|missing| !is_unkeyed(&missing.reference.target.name));
+    Ok(report)
 }
 
 /// An object in the namespace of its release.
@@ -167,7 +228,12 @@ pub(crate) fn placed(namespace: &str, mut object: Map<String, Value>) -> Result<
     Ok(Object::new(Value::Object(object))?)
 }
 
-async fn ask(connection: &Connection, namespace: &str, object: Map<String, Value>) -> Result<Answer, DeployError> {
+async fn ask(
+    connection: &Connection,
+    namespace: &str,
+    object: Map<String, Value>,
+    batch: &BTreeSet<ObjectKey>,
+) -> Result<Answer, DeployError> {
     let object = placed(namespace, object)?;
     let live = match connection.find(object.key()).await {
         Ok(live) => live,
@@ -176,7 +242,11 @@ async fn ask(connection: &Connection, namespace: &str, object: Map<String, Value
     let mode = ApplyMode { dry_run: true, take_over: true, strict: true };
     let after = match connection.apply(&object, mode).await {
         Ok(after) => after,
-        Err(error) => return refused(error),
+        Err(error) if live.is_none() && is_made_by(batch, &object, &error) => object,
+        Err(error) => match missing_namespace(&object, &error) {
+            Some(what) => return Ok(Answer::NoNamespace(what)),
+            None => return refused(error),
+        },
     };
     Ok(Answer::Taken(Box::new((after, live))))
 }
@@ -195,20 +265,55 @@ pub(crate) fn is_immutable(reason: &str) -> bool {
     IMMUTABLE.iter().any(|words| reason.contains(words))
 }
 
+/// Says which namespace is not there, where that is why an object is not taken: one that is new is found missing otherwise.
+pub(crate) fn missing_namespace(object: &Object, error: &ClusterError) -> Option<String> {
+    let namespace = object.key().namespace.as_deref().map(escaped)?;
+    let is_gone = matches!(error.kind(), ClusterErrorKind::NotFound);
+    is_gone.then(|| format!("namespace `{namespace}` does not exist: `kubectl create namespace {namespace}` makes it"))
+}
+
+/// Whether a pod is refused for lack of an object that its own batch makes: it is asked about again when it is written.
+pub(crate) fn is_made_by(batch: &BTreeSet<ObjectKey>, pod: &Object, error: &ClusterError) -> bool {
+    // What has no namespace is placed like the rest.
+    let is = |key: &ObjectKey, missing: &ObjectKey| {
+        let is_there = missing.namespace.is_none() || key.namespace == missing.namespace;
+        key.kind.is(&missing.kind.group, &missing.kind.kind) && key.name == missing.name && is_there
+    };
+    error.missing_for(pod).is_some_and(|missing| batch.iter().any(|key| is(key, &missing)))
+}
+
 /// An object that the cluster does not take is a finding; a cluster that gives no answer is an error.
 fn refused(error: ClusterError) -> Result<Answer, DeployError> {
-    match error.kind() {
-        ClusterErrorKind::Rejected { .. } | ClusterErrorKind::UnknownKind | ClusterErrorKind::NotAnObject { .. } => {
-            Ok(Answer::Refused(error))
-        }
-        _ if refused_by_rule(&error).is_some() => Ok(Answer::Refused(error)),
-        _ => Err(error.into()),
+    if is_refusal(&error) { Ok(Answer::Refused(error)) } else { Err(error.into()) }
+}
+
+/// Whether the cluster would not take an object.
+pub(crate) fn is_refusal(error: &ClusterError) -> bool {
+    let is_of_object = matches!(
+        error.kind(),
+        ClusterErrorKind::Rejected { .. } | ClusterErrorKind::UnknownKind | ClusterErrorKind::NotAnObject { .. }
+    );
+    is_of_object || refused_by_rule(error).is_some()
+}
+
+/// That the cluster would not take an object, and why.
+pub(crate) fn refusal(object: &str, error: &ClusterError) -> DeployProblem {
+    let (reason, by_rule) = (error.kind().to_string(), refused_by_rule(error));
+    if by_rule.is_none() && is_immutable(&reason) {
+        let message = format!("{object} would get a field that cannot be changed: {reason}");
+        return DeployProblem::new(ProblemKind::ImmutableField, message);
     }
+    let kind = by_rule.unwrap_or(ProblemKind::Cluster);
+    DeployProblem::new(kind, format!("the cluster would not take {object}: {reason}"))
 }
 
 /// What kind of problem it is that the cluster would not take an object, although the user has the right to write it.
 pub(crate) fn refused_by_rule(error: &ClusterError) -> Option<ProblemKind> {
-    let kind = if error.is_over_quota() { ProblemKind::Quota } else { ProblemKind::Admission };
+    let kind = match (error.is_over_quota(), error.is_about_missing_reference()) {
+        (true, _) => ProblemKind::Quota,
+        (false, true) => ProblemKind::Cluster,
+        (false, false) => ProblemKind::Admission,
+    };
     error.is_refused_by_admission().then_some(kind)
 }
 
@@ -224,6 +329,15 @@ pub(crate) fn content(object: &Object) -> Value {
     }
     if let Some(object) = value.as_object_mut() {
         object.remove("status");
+    }
+    value
+}
+
+/// The same without that it is being deleted, which is a finding of its own.
+pub(crate) fn content_until_deleted(object: &Object) -> Value {
+    let mut value = content(object);
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|key, _| !matches!(key.as_str(), "deletionTimestamp" | "deletionGracePeriodSeconds"));
     }
     value
 }

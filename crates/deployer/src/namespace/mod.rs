@@ -3,6 +3,7 @@
 //! To whom it belongs, the lease, what objects would change there, whether they are what a request asks for, the wait for
 //! them, and the proof of what runs.
 
+mod added;
 mod at_once;
 mod autoscalers;
 mod changes;
@@ -24,6 +25,7 @@ mod templates;
 mod wait;
 mod writing;
 
+pub use added::Sidecar;
 pub(crate) use at_once::{AT_ONCE, at_most, at_once};
 pub(crate) use autoscalers::{Autoscaled, autoscaler_kind};
 pub(crate) use changes::{between, image_changes};
@@ -31,21 +33,24 @@ pub use dossier::{Dossier, Failure, FailureCause};
 pub(crate) use endpoints::unproven_endpoints;
 pub(crate) use environment::PlannedRequest;
 pub use environment::{EnvironmentNamespace, LeftLease};
-pub use foreign_fields::ForeignFields;
 pub(crate) use foreign_fields::foreign_fields;
+pub use foreign_fields::{Foreign, ForeignFields};
 pub(crate) use inspect::{ImageFault, ImageFaults, Inspection, LabelFault, image_faults, inspect, inspect_last_hooks};
 pub use jobs::AwaitedJobs;
-pub(crate) use jobs::{JobsByLabel, JobsOf, permissions_for_jobs};
+pub(crate) use jobs::{JobsByLabel, JobsOf, ending_job, permissions_for_jobs};
 pub use leasing::TakenLease;
 pub use left_behind::{ClusterTargetKind, LeftBehind, refusal_of_left};
 pub(crate) use live::{
-    Live, compare, content, is_immutable, missing_references, placed, refused_by_rule, unserved_kinds,
+    Live, compare, content, content_until_deleted, is_immutable, is_made_by, is_refusal, missing_namespace,
+    missing_references, placed, refusal, refused_by_rule, unserved_kinds,
 };
 pub(crate) use objects::{labelled_objects, live_objects, removes_itself};
+pub(crate) use removal::still_there;
 pub(crate) use rendering::{HOOK, Rendering};
 pub(crate) use running::{Deployed, running};
 pub use running::{EndingPod, RunningContainer};
 pub use superseding::Superseding;
 pub(crate) use templates::edited_images;
 pub(crate) use wait::Expected;
+pub use wait::NotAwaited;
 pub(crate) use writing::MayWrite;

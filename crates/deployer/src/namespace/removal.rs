@@ -50,7 +50,7 @@ impl EnvironmentNamespace {
 }
 
 /// An object that was deleted and is there, with what keeps it.
-fn still_there(live: &Object) -> String {
+pub(crate) fn still_there(live: &Object) -> String {
     let finalizers = live.list("/metadata/finalizers").iter().filter_map(serde_json::Value::as_str);
     let reasons: Vec<String> = finalizers
         .map(|finalizer| match finalizer {

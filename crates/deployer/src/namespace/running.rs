@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use cluster::{Connection, ContainerRole, Kind, Object, ObjectKey, RunningPod, Selection};
+use cluster::{Connection, Kind, Object, ObjectKey, RunningPod, Selection};
 use lock_model::{Digest, ImageReference, ServiceName};
 use serde_json::{Map, Value};
 
+use super::added::Sidecar;
 use super::rendering::Rendering;
+use crate::diff::{Risk, what_becomes_of_pods};
 use crate::error::DeployError;
 use crate::image_pinning::Pins;
 use crate::image_pinning::{Choice, ImagePin};
 use crate::manifest::ObjectId;
 use crate::problem::escaped;
-use crate::proof::{Finding, FindingKind, ProofLevel};
+use crate::proof::{Finding, FindingKind, Proof, ProofLevel};
 use crate::request::{DeployRequest, DeployService};
 
 /// A container that runs a locked image.
@@ -31,8 +33,11 @@ pub struct RunningContainer {
     pub uid: String,
     /// Name of the container.
     pub container: String,
-    /// The digest that it reports: of the index, or of the manifest for its platform.
+    /// The digest that it reports: of the index, of the manifest for its platform, or of the image's configuration.
     pub digest: Digest,
+    /// The registry host that the image came from, where it is another one than that of the lock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
 }
 
 /// A pod that a controller has replaced, and that still works until it has ended.
@@ -56,6 +61,8 @@ pub(crate) struct Running {
     pub(crate) ending: BTreeSet<EndingPod>,
     /// The addresses of the pods that run what is locked, by their UID.
     pub(crate) addresses: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) sidecars: BTreeSet<Sidecar>,
+    pub(crate) without_configuration: BTreeSet<Digest>,
     pub(crate) findings: Vec<Finding>,
     /// Whether an object makes pods of locked images all the time, and none of them can be found.
     is_unasked: bool,
@@ -68,17 +75,25 @@ impl Running {
         let is_unasked = self.is_unasked || self.containers.is_empty();
         if findings.is_empty() && is_unasked { ProofLevel::Stored } else { ProofLevel::Running }
     }
+
+    /// A proof with what was seen besides its containers.
+    pub(crate) fn tell(self, proof: Proof) -> Proof {
+        let Self { without_configuration, sidecars, ending, .. } = self;
+        Proof { without_configuration, sidecars, ending, ..proof }
+    }
 }
 
-/// A stored object whose pods run all the time.
-struct Workload<'a> {
-    service: &'a ServiceName,
-    id: &'a ObjectId,
+/// A stored object that makes pods.
+pub(super) struct Workload<'a> {
+    pub(super) service: &'a ServiceName,
+    pub(super) id: &'a ObjectId,
     key: ObjectKey,
     /// The locked images of its containers, by the container's name.
-    images: BTreeMap<String, &'a ImagePin>,
+    pub(super) images: BTreeMap<String, &'a ImagePin>,
+    /// Whether its pods run all the time, and locked images.
+    pub(super) is_judged: bool,
     /// The names of all containers that the release has in it; none of an object that has left the release.
-    declared: Option<BTreeSet<String>>,
+    pub(super) declared: Option<BTreeSet<String>>,
 }
 
 /// What a service has in the cluster, and what its release says of it.
@@ -138,9 +153,9 @@ fn ends(id: &ObjectId) -> bool {
     id.group == "batch"
 }
 
-/// The workloads of a service that run locked images: what the release says of them decides, and of what has left the
-/// release the live object.
-fn workloads<'a>(
+/// The objects of a service that make pods: what the release says of them decides, and of what has left the release the live
+/// object.
+pub(super) fn workloads<'a>(
     request: &DeployRequest,
     Deployed { service, declared, live }: Deployed<'a>,
     pins: &'a Pins,
@@ -151,10 +166,10 @@ fn workloads<'a>(
         let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         let namespace = id.namespace.as_deref().unwrap_or(&request.namespace);
         let key = ObjectKey::namespaced(Kind::new(api_version, &id.kind), namespace, &id.name);
-        let declared = declared.objects.get(id).map(|object| {
-            containers(object).filter_map(|container| Some(container.get("name")?.as_str()?.to_owned())).collect()
-        });
-        (!ends(id) && !images.is_empty()).then_some(Workload { service: &service.name, id, key, images, declared })
+        let declared = declared.objects.get(id).map(names);
+        let is_judged = !ends(id) && !images.is_empty();
+        let has_pods = containers(object).next().is_some();
+        has_pods.then_some(Workload { service: &service.name, id, key, images, is_judged, declared })
     };
     declared.objects.iter().chain(left).filter_map(workload).collect()
 }
@@ -163,35 +178,34 @@ impl Workload<'_> {
     /// Judges what is there: the object, and the pods of its namespace.
     fn look(&self, live: Option<&Object>, pods: &[RunningPod], request: &DeployRequest, found: &mut Running) {
         let Self { id, key, .. } = self;
-        let mut find = |kind, message: String| found.findings.push(self.finding(kind, message));
-        let Some(live) = live else {
-            find(FindingKind::NotRunning, format!("{id} is not in the cluster"));
-            return;
-        };
+        // That it is gone is a finding of its own.
+        let Some(live) = live else { return };
         let is_own = |pod: &&RunningPod| pod.owner.as_ref().is_some_and(|owner| owner.is_same_object(key));
-        let asked: Vec<RunningPod> = pods.iter().filter(is_own).cloned().collect();
-        let (wanted, pods): (i64, Vec<RunningPod>) = if !is_asked(id) {
-            // How many pods another kind wants, it alone knows; what it has is asked.
-            if !asked.iter().any(is_alive) {
-                found.is_unasked = true;
-                return;
-            }
-            (1, asked)
-        } else if id.kind == "Pod" {
-            (1, vec![RunningPod::of(live)])
+        let pods: Vec<RunningPod> = if is_asked(id) && id.kind == "Pod" {
+            vec![RunningPod::of(live)]
         } else {
-            let wanted = match id.kind.as_str() {
-                "DaemonSet" => live.integer("/status/desiredNumberScheduled").unwrap_or_default(),
-                _ => live.integer("/spec/replicas").unwrap_or(1),
-            };
-            (wanted, asked)
+            pods.iter().filter(is_own).cloned().collect()
         };
-        if wanted == 0 {
-            find(FindingKind::NotRunning, format!("{id} wants no pod: nothing of it runs"));
+        self.find_added(live, &pods, request, found);
+        if !self.is_judged {
             return;
         }
-        let added = self.added(live, &pods);
-        found.findings.extend(added.into_iter().map(|message| self.finding(FindingKind::Foreign, message)));
+        // How many pods another kind wants, it alone knows; what it has is asked.
+        if !is_asked(id) && !pods.iter().any(is_alive) {
+            found.is_unasked = true;
+            return;
+        }
+        let wanted = match id.kind.as_str() {
+            "DaemonSet" => live.integer("/status/desiredNumberScheduled").unwrap_or_default(),
+            "Pod" => 1,
+            _ if !is_asked(id) => 1,
+            _ => live.integer("/spec/replicas").unwrap_or(1),
+        };
+        if wanted == 0 {
+            let message = format!("{id} wants no pod: nothing of it runs");
+            found.findings.push(self.finding(FindingKind::NotRunning, message));
+            return;
+        }
         found.ending.extend(pods.iter().filter(|pod| pod.is_terminating && pod.phase == "Running").map(|pod| {
             EndingPod {
                 service: self.service.clone(),
@@ -202,7 +216,7 @@ impl Workload<'_> {
         }));
         let mut proven = 0;
         for pod in pods.iter().filter(|pod| is_alive(pod)) {
-            match self.judge(pod, request) {
+            match self.judge(pod, request, &mut found.without_configuration) {
                 Ok(containers) => {
                     found.containers.extend(containers);
                     found.addresses.insert(pod.uid.clone(), pod.addresses.clone());
@@ -218,36 +232,16 @@ impl Workload<'_> {
         }
         if proven < wanted {
             let (pods, run) = (if wanted == 1 { "pod" } else { "pods" }, if proven == 1 { "runs" } else { "run" });
-            let message = format!("{id} wants {wanted} {pods}, and {proven} {run} what is locked");
+            let stay = match what_becomes_of_pods(id, Some(live.value())) {
+                risk @ (Risk::OnDelete | Risk::ReplicaSet | Risk::Partition) => format!(": {}", risk.text()),
+                Risk::Deletion | Risk::Volume | Risk::Definition | Risk::Migration | Risk::Rollout => String::new(),
+            };
+            let message = format!("{id} wants {wanted} {pods}, and {proven} {run} what is locked{stay}");
             found.findings.push(self.finding(FindingKind::NotRunning, message));
         }
     }
 
-    /// Containers that another program added: to the workload, so that all its pods have them, or to a pod that runs. What an
-    /// admission webhook adds to new pods belongs to the cluster.
-    fn added(&self, live: &Object, pods: &[RunningPod]) -> Vec<String> {
-        let (Some(declared), id) = (&self.declared, self.id) else { return Vec::new() };
-        let text =
-            |container: &Value, key: &str| escaped(container.get(key).and_then(Value::as_str).unwrap_or_default());
-        let is_added = |container: &&Value| {
-            container.get("name").and_then(Value::as_str).is_none_or(|name| !declared.contains(name))
-        };
-        let live = live.value().as_object().into_iter().flat_map(containers).filter(is_added);
-        let added = live.map(|container| {
-            let (name, image) = (text(container, "name"), text(container, "image"));
-            format!("{id} runs `{image}` in container `{name}`, which the release does not have")
-        });
-        let by_hand = pods.iter().filter(|pod| is_alive(pod)).flat_map(|pod| {
-            let ephemeral = pod.containers.iter().filter(|container| container.role == ContainerRole::Ephemeral);
-            ephemeral.map(move |container| {
-                let (pod, image, name) = (escaped(&pod.key.name), escaped(&container.image), escaped(&container.name));
-                format!("{id}: pod `{pod}` runs `{image}` in container `{name}`, which was added by hand")
-            })
-        });
-        added.chain(by_hand).collect()
-    }
-
-    fn finding(&self, kind: FindingKind, message: String) -> Finding {
+    pub(super) fn finding(&self, kind: FindingKind, message: String) -> Finding {
         Finding { service: Some(self.service.clone()), path: None, kind, message }
     }
 
@@ -256,6 +250,7 @@ impl Workload<'_> {
         &self,
         pod: &RunningPod,
         request: &DeployRequest,
+        unasked: &mut BTreeSet<Digest>,
     ) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
         let (mut containers, mut wrong) = (Vec::new(), Vec::new());
         for (name, pin) in &self.images {
@@ -269,8 +264,14 @@ impl Workload<'_> {
                 continue;
             }
             let platforms = request.platform_digests.get(&pin.digest);
+            let configurations = request.configuration_digests.get(&pin.digest);
             match &container.digest {
-                Some(digest) if *digest == pin.digest || platforms.is_some_and(|all| all.contains(digest)) => {
+                Some(digest)
+                    if *digest == pin.digest
+                        || platforms.is_some_and(|all| all.contains(digest))
+                        || container.is_without_repository()
+                            && configurations.is_some_and(|all| all.contains(digest)) =>
+                {
                     containers.push(RunningContainer {
                         service: self.service.clone(),
                         object: self.id.to_string(),
@@ -278,9 +279,13 @@ impl Workload<'_> {
                         uid: pod.uid.clone(),
                         container: name.clone(),
                         digest: digest.clone(),
+                        through: container.host().filter(|host| host != pin.repository.host()),
                     });
                 }
                 Some(_) | None => {
+                    if container.is_without_repository() && !request.configuration_digests.contains_key(&pin.digest) {
+                        unasked.insert(pin.digest.clone());
+                    }
                     let (image_id, name) = (escaped(&container.image_id), escaped(name));
                     wrong.push((
                         FindingKind::Image,
@@ -298,7 +303,7 @@ fn shown(container: &cluster::RunningContainer) -> String {
 }
 
 /// A pod that has not ended and is not ending: what a controller has replaced proves nothing.
-fn is_alive(pod: &RunningPod) -> bool {
+pub(super) fn is_alive(pod: &RunningPod) -> bool {
     !pod.is_terminating && !matches!(pod.phase.as_str(), "Succeeded" | "Failed")
 }
 
@@ -326,11 +331,22 @@ pub(super) fn locked_images<'a>(
         .collect()
 }
 
+/// The names of the containers of a pod, or of a workload's template.
+pub(super) fn names(object: &Map<String, Value>) -> BTreeSet<String> {
+    containers(object).filter_map(|container| Some(container.get("name")?.as_str()?.to_owned())).collect()
+}
+
 /// The containers of a pod, or of a workload's template.
-fn containers(object: &Map<String, Value>) -> impl Iterator<Item = &Value> {
-    let object_spec = object.get("spec");
-    let spec = object_spec.and_then(|spec| spec.pointer("/template/spec")).or(object_spec);
+pub(super) fn containers(object: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+    let spec = pod_spec(object);
     ["containers", "initContainers"].into_iter().filter_map(move |list| spec?.get(list)?.as_array()).flatten()
+}
+
+/// The specification of a pod, or of those that a workload makes.
+pub(super) fn pod_spec(object: &Map<String, Value>) -> Option<&Value> {
+    let object_spec = object.get("spec");
+    let template = |path: &str| object_spec.and_then(|spec| spec.pointer(path));
+    template("/template/spec").or_else(|| template("/jobTemplate/spec/template/spec")).or(object_spec)
 }
 
 #[cfg(test)]
@@ -345,6 +361,16 @@ mod tests {
 
     /// What the pod of a workload with one locked container is found to run.
     fn judged(image: &str, image_id: &str) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
+        judged_with(&BTreeMap::new(), image, image_id, &mut BTreeSet::new())
+    }
+
+    /// The same where digests of configurations were asked for; names those that were not.
+    fn judged_with(
+        configurations: &BTreeMap<Digest, BTreeSet<Digest>>,
+        image: &str,
+        image_id: &str,
+        unasked: &mut BTreeSet<Digest>,
+    ) -> Result<Vec<RunningContainer>, Vec<(FindingKind, String)>> {
         let pod = json!({
             "apiVersion": "v1",
             "kind": "Pod",
@@ -355,7 +381,8 @@ mod tests {
             ] }
         });
         looked("Deployment", |workload, request, _| {
-            workload.judge(&RunningPod::of(&Object::new(pod).unwrap()), request)
+            let request = DeployRequest { configuration_digests: configurations.clone(), ..request.clone() };
+            workload.judge(&RunningPod::of(&Object::new(pod).unwrap()), &request, unasked)
         })
     }
 
@@ -372,7 +399,9 @@ mod tests {
         };
         let key = ObjectKey::namespaced(Kind::new("apps/v1", kind), "shop", "cart");
         let images = BTreeMap::from([("app".to_owned(), &pin)]);
-        let workload = Workload { service: &service.name, id: &id, key, images, declared: None };
+        let declared = images.keys().cloned().collect();
+        let workload =
+            Workload { service: &service.name, id: &id, key, images, is_judged: true, declared: Some(declared) };
         ask(&workload, &request, &mut Running::default())
     }
 
@@ -382,6 +411,10 @@ mod tests {
         let through_a_mirror = format!("mirror.example/proxy/shop/cart@{locked}");
         let proven = judged(&through_a_mirror, &through_a_mirror).unwrap();
         assert_eq!(proven[0].digest.as_str(), locked);
+        // That it came from elsewhere is a note.
+        assert_eq!(proven[0].through.as_deref(), Some("mirror.example"));
+        let from_there = judged("x", &format!("registry.example/shop/cart@{locked}")).unwrap();
+        assert_eq!(from_there[0].through, None);
         // An older Docker names a scheme.
         judged("registry.example/shop/cart:1", &format!("docker-pullable://registry.example/shop/cart@{locked}"))
             .unwrap();
@@ -395,6 +428,32 @@ mod tests {
         }
         let unknown = judged(&format!("registry.example/shop/cart:1@{locked}"), "").unwrap_err();
         assert_eq!(unknown[0].0, FindingKind::NotRunning);
+    }
+
+    #[test]
+    fn b46_a_digest_of_the_index_a_platform_or_the_configuration_of_the_same_image_proves_it_and_no_other() {
+        let hashes = |digit| digest(digit).parse::<Digest>().unwrap();
+        let asked = BTreeMap::from([(hashes('1'), BTreeSet::from([hashes('c')]))]);
+        for (image_id, is_proven) in [
+            (digest('1'), true),
+            (digest('c'), true),
+            (format!("docker://{}", digest('c')), true),
+            // Of another image, and in the place of a manifest, where it hashes to another one.
+            (digest('d'), false),
+            (format!("registry.example/shop/cart@{}", digest('c')), false),
+        ] {
+            let mut unasked = BTreeSet::new();
+            let judged = judged_with(&asked, "x", &image_id, &mut unasked);
+            assert_eq!(judged.is_ok(), is_proven, "{image_id}: {judged:?}");
+            assert_eq!(unasked, BTreeSet::new());
+        }
+        // What the configuration is, was not asked: not proven, and to be asked.
+        let mut unasked = BTreeSet::new();
+        judged_with(&BTreeMap::new(), "x", &digest('c'), &mut unasked).unwrap_err();
+        assert_eq!(unasked, BTreeSet::from([hashes('1')]));
+        let mut unasked = BTreeSet::new();
+        judged_with(&BTreeMap::new(), "x", &format!("x.example/y@{}", digest('c')), &mut unasked).unwrap_err();
+        assert_eq!(unasked, BTreeSet::new());
     }
 
     /// What is found of a workload of one pod, and how much it proves.
@@ -418,13 +477,18 @@ mod tests {
     }
 
     #[test]
-    fn d2_every_kind_that_has_pods_is_asked_by_them() {
+    fn b46_every_kind_that_has_pods_is_asked_by_them() {
         let running = json!({ "running": {} });
         for kind in ["Deployment", "ReplicaSet", "Rollout"] {
             assert_eq!(found(kind, "Always", &running, '1'), (ProofLevel::Running, Vec::new()), "{kind}");
             // Its controller replaces no pods: they run what they ran.
             let (_, old) = found(kind, "Always", &running, '2');
-            assert!(old[0].contains("locked is") && old[1].ends_with("and 0 run what is locked"), "{kind}: {old:?}");
+            let stay = match kind {
+                "ReplicaSet" => ": pods stay until they are deleted by hand (a `ReplicaSet` replaces none)",
+                _ => "",
+            };
+            assert!(old[0].contains("locked is"), "{kind}: {old:?}");
+            assert_eq!(old[1], format!("{kind}/cart wants 1 pod, and 0 run what is locked{stay}"));
         }
         assert_eq!(found("ReplicaSet", "Always", &Value::Null, '1').1.len(), 1);
         // What has none, and may want none, is not proven to run.
@@ -432,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn d2_a_container_that_does_not_run_proves_nothing_but_where_its_work_is_done() {
+    fn b46_a_container_that_does_not_run_proves_nothing_but_where_its_work_is_done() {
         let ended = |code: i64| json!({ "terminated": { "exitCode": code } });
         let waiting = json!({ "waiting": { "reason": "CrashLoopBackOff" } });
         for (restarts, state, is_proven) in [

@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 use lock_model::ImageReference;
 use serde_json::{Map, Value};
 
+use super::added::way_out;
 use super::running::{Deployed, is_asked, locked_images};
 use crate::image_fields::CONTAINER_LISTS;
 use crate::image_pinning::{Choice, Pins};
 use crate::manifest::ObjectId;
 use crate::problem::escaped;
 use crate::proof::{Finding, FindingKind};
+use crate::request::DeployRequest;
+
+/// Where a volume of a pod names its image.
+const IMAGE_VOLUME: &str = ".image.reference";
 
 /// An image that an object names.
 struct Named {
@@ -22,7 +27,7 @@ struct Named {
 
 /// The images of live objects that are not those of the release, and containers that the release does not have. Objects
 /// that are gone are not looked at.
-pub(crate) fn edited_images(deployed: Deployed<'_>, pins: &Pins) -> Vec<Finding> {
+pub(crate) fn edited_images(deployed: Deployed<'_>, pins: &Pins, request: &DeployRequest) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, declared) in &deployed.declared.objects {
         let Some(live) = deployed.live.objects.get(id).filter(|_| !holds_text(id)) else { continue };
@@ -53,14 +58,25 @@ pub(crate) fn edited_images(deployed: Deployed<'_>, pins: &Pins) -> Vec<Finding>
                 None => find(FindingKind::Image, format!("`{shown}` of {id} is gone, the release has `{image}`")),
             }
         }
-        if is_asked(id) {
-            continue;
-        }
         for (place, added) in found.iter().filter(|(place, _)| !wanted.contains_key(*place)) {
-            let Some(name) = &added.container else { continue };
+            let Some(name) = added.container.as_deref() else {
+                if place.ends_with(IMAGE_VOLUME) {
+                    let (place, image) = (escaped(place), escaped(&added.image));
+                    find(
+                        FindingKind::Foreign,
+                        format!("`{place}` of {id} is `{image}`, which the release does not have"),
+                    );
+                }
+                continue;
+            };
+            if is_asked(id) || request.allows(name, &added.image) {
+                continue;
+            }
             let (place, image, name) = (escaped(place), escaped(&added.image), escaped(name));
-            let message =
-                format!("{id} has `{image}` in container `{name}` (`{place}`), which the release does not have");
+            let way_out = way_out(&request.environment);
+            let message = format!(
+                "{id} has `{image}` in container `{name}` (`{place}`), which the release does not have; {way_out}"
+            );
             find(FindingKind::Foreign, message);
         }
     }
@@ -73,9 +89,13 @@ fn holds_text(id: &ObjectId) -> bool {
 }
 
 /// The digest decides, wherever it is pulled from; without one on both sides every character does.
-fn is_same(wanted: &str, live: &str) -> bool {
-    let digest = |text: &str| text.parse::<ImageReference>().ok().and_then(|reference| reference.digest);
-    wanted == live || digest(wanted).is_some_and(|wanted| digest(live) == Some(wanted))
+pub(super) fn is_same(wanted: &str, live: &str) -> bool {
+    if wanted == live {
+        return true;
+    }
+    let parsed = |text: &str| text.parse::<ImageReference>().ok();
+    let (Some(wanted), Some(live)) = (parsed(wanted), parsed(live)) else { return false };
+    if wanted.digest.is_some() { wanted.digest == live.digest } else { wanted == live }
 }
 
 /// Every image by its place: entries of lists by their names, which stay when another one comes before them.
@@ -110,7 +130,7 @@ fn descend(place: &str, key: &str, value: &Value, found: &mut BTreeMap<String, N
                 descend(&format!("{place}.{inner}"), inner, value, found);
             }
         }
-        Value::String(image) if key == "image" || place.ends_with(".image.reference") => {
+        Value::String(image) if key == "image" || place.ends_with(IMAGE_VOLUME) => {
             found.insert(place.to_owned(), Named { container: None, image: image.clone() });
         }
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -159,12 +179,16 @@ spec: { template: { spec: { containers: [{ name: a, image: LOCKED }, { name: b, 
         let edited = if from.is_empty() { text.clone() } else { text.replace(from, to) };
         assert!(from.is_empty() || edited != text, "`{from}` is not there");
         let (declared, live) = (parse(&text), parse(&edited));
-        let findings = edited_images(Deployed { service: &service, declared: &declared, live: &live }, &pins);
+        let findings = edited_images(
+            Deployed { service: &service, declared: &declared, live: &live },
+            &pins,
+            &DeployRequest::of_test(),
+        );
         findings.into_iter().map(|finding| format!("{:?} {}", finding.kind, finding.message)).collect()
     }
 
     #[test]
-    fn d2_what_no_pod_says_is_read_in_the_live_template() {
+    fn b46_what_no_pod_says_is_read_in_the_live_template() {
         let locked = format!("registry.example/shop/cart:main@sha256:{}", "1".repeat(64));
         let quoted = format!("'{locked}'");
         assert_eq!(found("", ""), [""; 0]);
@@ -180,7 +204,7 @@ spec: { template: { spec: { containers: [{ name: a, image: LOCKED }, { name: b, 
             found(&job, &job.replace("[{ name: a", "[{ name: z, image: 'evil.example/x:1' }, { name: a")),
             [
                 "Foreign CronJob/tidy has `evil.example/x:1` in container `z` (`spec.jobTemplate.spec.template.spec.containers[z]`), \
-              which the release does not have"
+              which the release does not have; `environments.staging.sidecars` allows it by name"
             ]
         );
         let init = format!("initContainers: [{{ name: i, image: {quoted} }}]");

@@ -1,8 +1,9 @@
 //! Waiting until what was installed is ready, or does not become so.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use cluster::{Awaited, LeaseState, WaitEnd, WaitEvent, WaitOptions};
+use cluster::{Awaited, LeaseState, Verdict, WaitEnd, WaitEvent, WaitOptions, WaitOutcome};
 use lock_model::ServiceName;
 use process::Interrupt;
 
@@ -25,14 +26,74 @@ pub(crate) struct Expected {
     pub(crate) is_hook: bool,
 }
 
+/// An object that was applied, and of which nothing says when it is ready.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct NotAwaited {
+    /// The service that it belongs to.
+    pub service: ServiceName,
+    /// The object, such as `Job/cart`.
+    pub object: String,
+    /// Why nothing says it.
+    pub reason: String,
+    /// What to do, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl NotAwaited {
+    fn new(expected: &Expected, reason: &str) -> Self {
+        let key = &expected.awaited.key;
+        let hint = match (key.kind.group.as_str(), key.kind.kind.as_str()) {
+            ("batch", "Job") => Some("resume it where it is to run".to_owned()),
+            ("apps", _) => Some("`kubectl delete pod` lets it make them anew".to_owned()),
+            ("", "Service") => Some("compare its selector with the labels of pods".to_owned()),
+            (group, kind) if group.contains('.') && !group.ends_with(".k8s.io") => {
+                Some(format!("`ready: {{ {group}/{kind}: … }}` names the condition that says it, where there is one"))
+            }
+            _ => None,
+        };
+        Self { service: expected.service.clone(), object: key.to_string(), reason: reason.to_owned(), hint }
+    }
+}
+
+/// ``cart: Job/cart is suspended (`spec.suspend`), so that nothing runs: it is not waited for; resume it where it is to run``.
+impl fmt::Display for NotAwaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}: it is not waited for", self.service, self.object, self.reason)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The objects that a wait passes over, since nothing says when they are ready.
+fn not_awaited(outcome: &WaitOutcome, expected: &[Expected]) -> Vec<NotAwaited> {
+    let mut found: Vec<NotAwaited> = Vec::new();
+    for one in expected {
+        match outcome.verdicts.get(&one.awaited.key) {
+            Some(Verdict::Undefined { detail }) => found.push(NotAwaited::new(one, detail)),
+            Some(Verdict::Ready { .. } | Verdict::Waiting { .. } | Verdict::Failed { .. }) | None => {}
+        }
+    }
+    found
+}
+
 impl EnvironmentNamespace {
-    /// Waits for every object until the deadline; one that does not become ready ends the wait.
-    pub(crate) async fn wait(&self, expected: &[Expected]) -> Result<(), DeployError> {
+    /// Waits for every object until the deadline; one that does not become ready ends the wait. Gives those that were not
+    /// waited for.
+    pub(crate) async fn wait(&self, expected: &[Expected]) -> Result<Vec<NotAwaited>, DeployError> {
         self.wait_until(expected, self.deadline).await
     }
 
     /// The same with a deadline of its own.
-    pub(super) async fn wait_until(&self, expected: &[Expected], deadline: Instant) -> Result<(), DeployError> {
+    pub(super) async fn wait_until(
+        &self,
+        expected: &[Expected],
+        deadline: Instant,
+    ) -> Result<Vec<NotAwaited>, DeployError> {
         let awaited: Vec<Awaited> = expected.iter().map(|expected| expected.awaited.clone()).collect();
         let time_limit = deadline.saturating_duration_since(Instant::now());
         let options = WaitOptions { time_limit, rules: self.rules.clone(), ..WaitOptions::default() };
@@ -51,7 +112,7 @@ impl EnvironmentNamespace {
         let outcome = self.connection.wait(&awaited, &options, stop, &events).await?;
         let outcome_end = outcome.end;
         let why = match outcome_end {
-            WaitEnd::Ready => return Ok(()),
+            WaitEnd::Ready => return Ok(not_awaited(&outcome, expected)),
             WaitEnd::Nothing => "there is nothing to wait for".to_owned(),
             WaitEnd::Failed => "it does not become ready".to_owned(),
             WaitEnd::Deadline => "it was not ready when the deadline passed".to_owned(),
@@ -137,5 +198,35 @@ impl EnvironmentNamespace {
 pub(crate) async fn requested(interrupt: &Interrupt) {
     while !interrupt.is_requested() {
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster::{Kind, ObjectKey};
+
+    use super::*;
+
+    #[test]
+    fn b27_what_is_not_waited_for_is_named_with_what_to_do() {
+        let said = |version: &str, kind: &str, reason: &str| {
+            let key = ObjectKey::namespaced(Kind::new(version, kind), "shop", "cart");
+            let service = ServiceName::try_from("cart").unwrap();
+            let expected = Expected { awaited: Awaited::named(key), service, subject: String::new(), is_hook: false };
+            NotAwaited::new(&expected, reason).to_string()
+        };
+        assert_eq!(
+            said("batch/v1", "Job", "is suspended"),
+            "cart: Job/cart is suspended: it is not waited for; resume it where it is to run"
+        );
+        let widget = said("shop.example/v1", "Widget", "has neither conditions nor an observed generation");
+        assert!(
+            widget
+                .ends_with("`ready: { shop.example/Widget: … }` names the condition that says it, where there is one"),
+            "{widget}"
+        );
+        assert!(said("apps/v1", "StatefulSet", "waits").contains("kubectl delete pod"));
+        let route = said("gateway.networking.k8s.io/v1", "HTTPRoute", "has no status");
+        assert_eq!(route, "cart: HTTPRoute/cart has no status: it is not waited for");
     }
 }

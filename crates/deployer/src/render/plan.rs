@@ -37,6 +37,7 @@ pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<P
         changes: changes::between(current, &tree.files),
         services: Vec::new(),
         unpinned_images,
+        noise: Vec::new(),
         notes: Vec::new(),
         references: ReferenceReport::default(),
         detail: PlanDetail::Render(RenderPlan {

@@ -98,6 +98,7 @@ impl RenderTarget {
             change = Some(if swapped { FolderChange::Swapped } else { FolderChange::Unchanged });
         }
         Ok(Applied {
+            not_awaited: Vec::new(),
             changes: if pushed { plan.changes.clone() } else { Vec::new() },
             detail: AppliedDetail::Render(RenderApplied { commit, branch, folder: change }),
         })

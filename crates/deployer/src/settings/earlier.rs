@@ -121,6 +121,7 @@ mod tests {
             inputs: String::new(),
             configurations,
             secrets: BTreeMap::new(),
+            revisions: BTreeMap::new(),
         }
     }
 

@@ -20,7 +20,7 @@ use secrecy::SecretString;
 pub use formats::{FormatError, parse_dotenv, parse_json, parse_kubectl_env_file, parse_yaml};
 pub(crate) use references::{logical_name, name_versions, setting_references};
 pub(crate) use stored::prove_versions;
-pub(crate) use versions::{PlannedSettings, is_version_name, keyed_digest, own_object, rename};
+pub(crate) use versions::{PlannedSettings, is_unkeyed, is_version_name, keyed_digest, own_object, rename};
 
 /// What a service is given besides its image.
 #[derive(Clone, Default)]

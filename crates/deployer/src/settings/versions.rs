@@ -32,6 +32,8 @@ pub(super) const DIGITS: usize = 8;
 /// The objects of settings that a plan writes before everything else.
 #[derive(Clone, Default)]
 pub(crate) struct PlannedSettings {
+    /// Names of deployed versions, for a plan without the data of settings.
+    pub(super) stand_ins: Vec<(ServiceName, Part, String)>,
     pub(crate) versions: Vec<Version>,
     /// Others, such as the pull secret: one object that is changed in place.
     pub(crate) others: Vec<Object>,
@@ -94,6 +96,29 @@ pub(crate) fn is_version_name(name: &str, service: &str, part: Part) -> bool {
     digits.is_some_and(|digits| digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
+/// Whether a name is one of a version whose digits are not known.
+pub(crate) fn is_unkeyed(name: &str) -> bool {
+    [Part::Config, Part::Secret].iter().any(|part| name.ends_with(&unkeyed("", *part)))
+}
+
+/// The names that stand for settings whose data is not at hand: those that were deployed last.
+fn stand_ins(request: &DeployRequest, state: Option<&NamespaceState>) -> Vec<(ServiceName, Part, String)> {
+    let Some(deployed) = state.and_then(|state| state.deployed.as_ref()) else { return Vec::new() };
+    let mut names = Vec::new();
+    for service in &request.services {
+        let (config, secret) = (service.settings.config.is_some(), service.settings.secret.is_some());
+        let parts = [(Part::Config, config, &deployed.configurations), (Part::Secret, secret, &deployed.secrets)];
+        for (part, _, known) in
+            parts.into_iter().filter(|(part, is_given, _)| !is_given && service.setting_parts.contains(part))
+        {
+            let name =
+                known.get(service.name.as_str()).filter(|name| is_version_name(name, service.name.as_str(), part));
+            names.extend(name.map(|name| (service.name.clone(), part, name.clone())));
+        }
+    }
+    names
+}
+
 impl PlannedSettings {
     /// The versions that a request needs, under the key of the namespace, or a new one.
     pub(crate) async fn of(
@@ -107,16 +132,17 @@ impl PlannedSettings {
             let here = request.services.iter().map(|service| &service.name);
             here.chain(&request.paused).cloned().collect()
         });
+        let stand_ins = stand_ins(request, state);
         let has_settings = |one: &crate::DeployService| one.settings.config.is_some() || one.settings.secret.is_some();
         if request.pull_secret.is_none() && !request.services.iter().any(has_settings) {
             let key = state.map(|state| state.key.clone());
-            return Ok(Self { is_key_stored: key.is_some(), key, only_of, ..Self::default() });
+            return Ok(Self { is_key_stored: key.is_some(), key, only_of, stand_ins, ..Self::default() });
         }
         let key = match state {
             Some(state) => state.key.clone(),
             None => fresh()?,
         };
-        let mut planned = Self { is_key_stored: state.is_some(), only_of, ..Self::default() };
+        let mut planned = Self { is_key_stored: state.is_some(), only_of, stand_ins, ..Self::default() };
         planned.secrets.extend(request.pull_secret.iter().map(|pull| pull.password.clone()));
         planned.secrets.extend(request.masked.iter().cloned());
         for service in &request.services {
@@ -172,7 +198,9 @@ impl PlannedSettings {
     /// The names of a service's versions, for values that [have none yet](super::config_name).
     pub(crate) fn names(&self, service: &ServiceName) -> Vec<(String, String)> {
         let own = self.versions.iter().filter(|version| version.service == *service);
-        own.map(|version| (unkeyed(service.as_str(), version.part), version.object.key().name.clone())).collect()
+        let names = own.map(|version| (unkeyed(service.as_str(), version.part), version.object.key().name.clone()));
+        let stand_ins = self.stand_ins.iter().filter(|(of, ..)| of == service);
+        names.chain(stand_ins.map(|(_, part, name)| (unkeyed(service.as_str(), *part), name.clone()))).collect()
     }
 
     /// What of it is new, as changes of a plan.

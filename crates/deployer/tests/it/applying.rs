@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use deployer::apply::ConflictRule;
-use deployer::cluster::Kubeconfig;
+use deployer::cluster::{Allowed, Kubeconfig};
 use deployer::git::process::Interrupt;
 use deployer::{
     Applied, AppliedDetail, ApplyOptions, ApplyTarget, ChangeKind, ChangeReason, DeployError, DeployRequest,
     DeployService, EnvironmentNamespace, NamespaceRule, Plan, ProgramSearch, RemovedServiceRule, Risk, Target,
 };
 use lock_model::Timestamp;
-use test_support::Cluster;
+use test_support::{Cluster, Peer};
 
 use crate::shop::request;
 
@@ -45,7 +45,7 @@ impl Staging {
         patience: Duration,
         take: &[&str],
     ) -> Target {
-        let kubeconfig = Kubeconfig::parse(cluster.kubeconfig().as_bytes(), None, &BTreeSet::new()).unwrap();
+        let kubeconfig = Kubeconfig::parse(cluster.kubeconfig().as_bytes(), None, &Allowed::default()).unwrap();
         let deadline = Instant::now() + patience;
         let opened = EnvironmentNamespace::new(&kubeconfig, namespace, "forge/shop", deadline, Interrupt::new());
         let opened = runtime.block_on(opened).unwrap();
@@ -101,6 +101,17 @@ impl Staging {
         self.cluster.kubectl(&words)
     }
 
+    /// Installs objects as a release of a real helm.
+    #[track_caller]
+    fn install(&self, helm: &Peer, release: &str, objects: &str) {
+        let (chart, kubeconfig) = (helm.home().join("chart"), self.cluster.kubeconfig_path());
+        std::fs::create_dir_all(chart.join("templates")).unwrap();
+        std::fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: cart\nversion: 0.1.0\n").unwrap();
+        std::fs::write(chart.join("templates/all.yaml"), objects).unwrap();
+        let kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
+        helm.run(&["install", release, chart.to_str().unwrap(), "--namespace", &self.namespace, &kubeconfig]);
+    }
+
     fn field(&self, object: &str, path: &str) -> String {
         self.kubectl(&format!("get {object} --output=jsonpath={path} --ignore-not-found"))
     }
@@ -124,23 +135,23 @@ fn deployment(spec: &str) -> String {
 #[test]
 fn a1_what_kubectl_or_helm_applied_is_moved_once_and_a_key_that_goes_from_the_manifest_goes() {
     let Some(staging) = Staging::new_or_skip(&[]) else { return };
+    let Some(helm) = Peer::find_or_skip("helm3") else { return };
     for manager in ["kubectl-client-side-apply", "helm"] {
         let name = if manager == "helm" { "by-helm" } else { "by-kubectl" };
         let old = map(name, "a: '1', b: '2', c: '3'")
             .replace("{ name", &format!("{{ namespace: {}, name", staging.namespace));
         if manager == "helm" {
-            staging.kubectl(&format!(
-                "create configmap {name} --from-literal=a=1 --from-literal=b=2 --from-literal=c=3 --field-manager=helm"
-            ));
+            staging.install(&helm, name, &old);
+            let refused = staging.refused(&[("cart", &map(name, "a: '1', b: '2'"))]);
+            assert!(refused.contains("belongs to the helm release `by-helm`"), "{refused}");
+            // Who leaves helm deletes what it keeps of its releases.
+            staging.kubectl("delete secret --selector=owner=helm");
         } else {
             staging.cluster.apply(&old);
         }
         let (changes, notes) = staging.deploys(&map(name, "a: '1', b: '2'"));
         assert!(changes.contains(&format!("~ConfigMap/{name}")), "{changes:?} {notes}");
-        assert!(
-            notes.contains(&format!("what `{manager}` wrote is ours")) && notes.contains("`.data.c` goes"),
-            "{notes}"
-        );
+        assert!(notes.contains(&format!("what `{manager}` wrote is ours from now on, and `.data.c`")), "{notes}");
         assert_eq!(staging.field(&format!("configmap/{name}"), "{.data}"), r#"{"a":"1","b":"2"}"#);
         let (_, notes) = staging.deploys(&map(name, "a: '1'"));
         assert!(!notes.contains("is ours"), "once: {notes}");
@@ -243,6 +254,8 @@ fn a3_only_what_the_inventory_made_and_the_plan_lacks_is_removed() {
     );
     staging.deploys(&(first.clone() + &map("remade", "a: '1'")));
     let uid = staging.uid("hpa/web");
+    let inventory = || staging.field("configmap/orchestrator-inventory-cart", "{.data.objects}");
+    assert!(inventory().contains(r#""version":"v1","kind":"HorizontalPodAutoscaler""#), "{}", inventory());
     staging.kubectl("delete configmap remade");
     staging.kubectl("create configmap remade --from-literal=a=mine");
     staging.kubectl("create configmap foreign --from-literal=a=mine");
@@ -252,6 +265,9 @@ fn a3_only_what_the_inventory_made_and_the_plan_lacks_is_removed() {
     assert_eq!(changes, ["~HorizontalPodAutoscaler/web", "-ConfigMap/goes"], "{notes}");
     assert!(notes.contains("ConfigMap/kept") && notes.contains("prune: never"), "{notes}");
     assert_eq!(staging.uid("hpa/web"), uid, "another version of the same object");
+    let known = inventory();
+    assert!(known.contains(r#""version":"v2","kind":"HorizontalPodAutoscaler""#), "{known}");
+    assert_eq!(known.matches("HorizontalPodAutoscaler").count(), 1, "{known}");
     let maps = staging.kubectl("get configmap --output=name");
     for (name, is_there) in [("stays", true), ("goes", false), ("kept", true), ("remade", true), ("foreign", true)] {
         assert_eq!(maps.contains(&format!("configmap/{name}\n")), is_there, "{name}: {maps}");
@@ -267,6 +283,42 @@ fn a3_only_what_the_inventory_made_and_the_plan_lacks_is_removed() {
     let (plan, _) = staging.deploy(&staging.request(&[("cart", &scaler("v2", ", minReplicas: 2"))]));
     assert!(plan.notes.iter().any(|note| note.contains("`web` is not deployed here any more")), "{:?}", plan.notes);
     assert_eq!(staging.uid("configmap/stays"), stays);
+}
+
+/// The API server keeps events in one place, and serves them under two groups.
+#[test]
+fn a3_an_object_that_two_groups_serve_stays_when_its_manifest_goes_from_one_to_the_other() {
+    let Some(staging) = Staging::new_or_skip(&[]) else { return };
+    let event = |version: &str, about: &str, by: &str| {
+        format!(
+            "apiVersion: {version}\nkind: Event\nmetadata: {{ name: opened }}\n{about}: {{ kind: Pod, name: web, namespace: {} }}\n\
+             {by}: shop.example/web\nreportingInstance: web\naction: Open\nreason: Opened\ntype: Normal\neventTime: \
+             \"2026-11-30T08:00:00.000000Z\"\n---\n",
+            staging.namespace
+        )
+    };
+    let beside = map("beside", "a: '1'");
+    let old = format!("{beside}{}", event("events.k8s.io/v1", "regarding", "reportingController"));
+    staging.deploys(&old);
+    let uid = staging.uid("events/opened");
+    let new = staging.request(&[("cart", &format!("{beside}{}", event("v1", "involvedObject", "reportingComponent")))]);
+    let plan = staging.plan(&new).unwrap();
+    assert!(plan.changes.iter().all(|change| change.kind != ChangeKind::Removed), "{:?}", plan.changes);
+    // Events of the first group only tell of other objects, so that this one is waited for in vain: both names are known then.
+    let options = ApplyOptions::new("lena", Timestamp::from_unix_seconds(1_800_000_000));
+    staging.runtime.block_on(staging.short().apply(&plan, &options, &|_| ())).unwrap_err();
+    let known = || {
+        let known = staging.field("configmap/orchestrator-inventory-cart", "{.data.objects}");
+        (known.matches(r#""kind":"Event""#).count(), known.matches(r#""group":"events.k8s.io""#).count())
+    };
+    assert_eq!((staging.uid("events/opened"), known()), (uid.clone(), (2, 1)));
+    // Back in the other group, the name that is left over is that of the same object.
+    let (changes, notes) = staging.deploys(&old);
+    assert!(changes.iter().all(|change| !change.starts_with('-')), "{changes:?} {notes}");
+    assert_eq!((staging.uid("events/opened"), known()), (uid, (1, 1)), "{changes:?} {notes}");
+    // What goes from the manifest altogether is removed.
+    assert_eq!(staging.deploys(&beside).0, ["-Event/opened"]);
+    assert_eq!(staging.uid("events/opened"), "");
 }
 
 #[test]
@@ -335,6 +387,9 @@ fn w2_a_namespace_and_a_kind_of_the_plan_come_first_and_the_rest_is_validated_th
         };
         request
     };
+    // A kind that nothing brings is named with its object, before anything is written.
+    let refused = staging.refused(&[("cart", &format!("{}{}", map("a", "a: '1'"), widget("3")))]);
+    assert!(refused.contains("Widget/w") && refused.contains("does not serve this kind"), "{refused}");
     // What can be found out only after the definition is there stops everything else.
     let plan = staging.plan(&request("big")).unwrap();
     let options = ApplyOptions::new("lena", Timestamp::from_unix_seconds(1_800_000_000));
@@ -390,4 +445,54 @@ fn a_service_that_left_is_removed_on_request_apart_from_what_holds_data_and_what
     assert!(staging.uid("configmap/of-web").is_empty() && !staging.uid("pvc/data").is_empty());
     assert!(staging.uid("configmap/orchestrator-inventory-web").is_empty());
     assert_eq!(findings(&request), "");
+}
+
+#[test]
+fn w2_a_pod_comes_after_the_account_of_its_own_manifests_and_is_refused_by_name_without_one() {
+    let Some(staging) = Staging::new_or_skip(&[]) else { return };
+    let account =
+        |place: &str| format!("apiVersion: v1\nkind: ServiceAccount\nmetadata: {{ {place}name: plain }}\n---\n");
+    let pod = |place: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{ {place}name: single }}\nspec: {{ serviceAccountName: plain, containers: [{{ name: \
+             a, image: r.io/a:1 }}] }}\n---\n"
+        )
+    };
+    let refused = staging.refused(&[("cart", &pod(""))]);
+    for told in ["the cluster would not take Pod/single", "serviceaccount \"plain\" not found"] {
+        assert!(refused.contains(told), "{refused}");
+    }
+    let both = format!("{}{}", pod(""), account(""));
+    let (changes, _) = staging.deploys(&both);
+    assert_eq!(changes, ["+ServiceAccount/plain", "+Pod/single"]);
+    assert_eq!(staging.deploys(&both).0, [""; 0]);
+
+    // In a namespace of the plan, what is wrong is found before anything is written there.
+    let other = format!("{}-pods", staging.namespace);
+    let place = format!("namespace: {other}, ");
+    let all = format!(
+        "{}{}apiVersion: v1\nkind: Namespace\nmetadata: {{ name: {other} }}\n---\napiVersion: policy/v1\nkind: \
+         PodDisruptionBudget\nmetadata: {{ {place}name: b }}\nspec: {{ minAvailable: many }}\n",
+        pod(&place),
+        account(&place)
+    );
+    let mut request = staging.request(&[("cart", &both), ("search", &all)]);
+    request.namespace_rule = NamespaceRule {
+        allow: BTreeSet::from([other.clone()]),
+        cluster_scoped: BTreeSet::from(["Namespace".to_owned()]),
+        ..NamespaceRule::default()
+    };
+    let plan = staging.plan(&request).unwrap();
+    let options = ApplyOptions::new("lena", Timestamp::from_unix_seconds(1_800_000_000));
+    let failed = staging.runtime.block_on(staging.target.apply(&plan, &options, &|_| ())).unwrap_err();
+    assert!(failed.to_string().contains("minAvailable"), "{failed}");
+    assert_eq!(staging.cluster.kubectl(&["get", "pods", "--namespace", &other, "--output=name"]), "");
+
+    // The standard for pods of a namespace is a rule, and no right that is missing.
+    let label = "pod-security.kubernetes.io/enforce=restricted";
+    staging.cluster.kubectl(&["label", "namespace", &staging.namespace, label]);
+    staging.kubectl("delete pod single --force");
+    let refused = staging.refused(&[("cart", &both)]);
+    assert!(refused.contains("the cluster would not take Pod/single"), "{refused}");
+    assert!(refused.contains("violates PodSecurity"), "{refused}");
 }

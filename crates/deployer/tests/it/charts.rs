@@ -66,20 +66,21 @@ fn with_each_helm(test: impl Fn(&dyn Fn(&DeployRequest) -> Result<Plan, String>)
 }
 
 #[test]
-fn a_chart_is_rendered_with_the_locked_image() {
+fn p6_a_chart_is_rendered_with_the_locked_image_and_values_that_keep_their_types() {
     with_each_helm(|plan| {
         let plan = plan(&chart(&[
             ("templates/_helpers.tpl", "{{- define \"a\" }}{{ .Values.number }}{{ end }}"),
             (
                 "templates/a.yaml",
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\ndata: { a: {{ include \"a\" . | quote }} }\n",
+                "{{ if not (kindIs \"string\" .Values.number) }}{{ fail \"a number\" }}{{ end }}apiVersion: v1\nkind: \
+                 ConfigMap\nmetadata: { name: {{ include \"a\" . | quote }} }\n",
             ),
             ("templates/migrate.yaml", &pod("migrate", "helm.sh/hook: pre-install", &pin("cart", "1").to_string())),
             ("templates/tests/probe.yaml", &pod("probe", "helm.sh/hook: test", "busybox")),
         ]))
         .unwrap();
         let changes: Vec<&str> = plan.changes.iter().map(|change| change.path.as_str()).collect();
-        assert_eq!(changes, ["ConfigMap/a", "Deployment/cart", "hook Pod/migrate", "hook Pod/probe"]);
+        assert_eq!(changes, ["ConfigMap/2286238", "Deployment/cart", "hook Pod/migrate", "hook Pod/probe"]);
         assert_eq!(plan.changes[1].images[0].to.as_deref(), Some(pin("cart", "1").to_string().as_str()));
         assert!(plan.unpinned_images.is_empty(), "what only `helm test` starts is listed apart");
         let PlanDetail::Helm(detail) = &plan.detail else { panic!("charts") };
@@ -98,6 +99,24 @@ fn d1_an_unpinned_image_of_a_test_hook_is_refused_where_the_rule_says_so() {
         let mut request = chart(&[("templates/tests/probe.yaml", &pod("probe", "helm.sh/hook: test", &pinned))]);
         request.test_hooks = UnpinnedImageRule::Refuse;
         plan(&request).unwrap();
+
+        // A hook that every upgrade starts is judged by the environment's own rule: production refuses it.
+        let job = "apiVersion: batch/v1\nkind: Job\nmetadata: { name: migrate, annotations: { helm.sh/hook: pre-upgrade } }\n\
+                   spec: { template: { spec: { containers: [{ name: app, image: \"flyway:9\" }] } } }\n";
+        let test = pod("probe", "helm.sh/hook: test", "busybox");
+        let mut request = chart(&[("templates/migrate.yaml", job), ("templates/tests/probe.yaml", &test)]);
+        let listed = plan(&request).unwrap();
+        let images: Vec<&str> = listed.unpinned_images.iter().map(|unpinned| unpinned.image.as_str()).collect();
+        assert_eq!(images, ["flyway:9"]);
+        request.unpinned_images = UnpinnedImageRule::Refuse;
+        request.test_hooks = UnpinnedImageRule::Refuse;
+        let refused = plan(&request).unwrap_err();
+        for told in [
+            "of Job/migrate is `flyway:9`, which is neither locked nor written with a digest",
+            "of Pod/probe, which `helm test` starts: `busybox` has no digest",
+        ] {
+            assert!(refused.contains(told), "`{told}` is not in: {refused}");
+        }
     });
 }
 
@@ -194,6 +213,9 @@ fn t26_helm_sees_no_variable_of_ours_and_no_plugin() {
         .map(|(name, _)| name)
         .filter(|name| !name.starts_with("--"))
         .collect();
+    // Its home and its plugins are in an empty folder of this run: what is planted elsewhere is not found.
+    let value = |name: &str| log.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap();
+    assert!(value("HELM_PLUGINS").starts_with(value("HOME")) && !Path::new(value("HOME")).exists(), "{log}");
     let shell = ["PWD", "SHLVL", "_", "OLDPWD"];
     let names: Vec<&str> = names.into_iter().filter(|name| !shell.contains(name) && !name.contains("v4")).collect();
     assert_eq!(

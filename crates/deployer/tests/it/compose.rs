@@ -117,3 +117,33 @@ fn b16_a_service_that_is_built_at_every_start_runs_the_locked_image_all_the_same
         assert!(warnings.iter().any(|warning| warning.contains("`web` has `build:` as well")), "{warnings:?}");
     }
 }
+
+#[test]
+fn b16_what_a_service_extends_is_part_of_it() {
+    let file = "services:
+  base: { build: ., pull_policy: build, volumes: [{ type: image, source: x, target: /x }] }
+  cart: { extends: base }
+  web: { extends: { service: cart }, pull_policy: missing }
+  mail: { extends: { file: other.yml, service: mail } }
+  loop: { extends: loop, image: x }
+";
+    let made = compose_override(file.as_bytes(), "compose.yml", &pins(&["cart", "web", "mail", "loop"])).unwrap();
+    let part = |name: &str| {
+        let rest = made.text.split_once(&format!("  {name}:\n")).unwrap().1;
+        rest.lines().take_while(|line| line.starts_with("    ")).collect::<String>()
+    };
+    for (name, is_reset) in [("cart", true), ("web", false), ("mail", true), ("loop", false)] {
+        let part = part(name);
+        assert_eq!(part.contains("build: !reset null") && part.contains("pull_policy: missing"), is_reset, "{part}");
+    }
+    let said: Vec<String> = made.warnings.iter().map(ToString::to_string).collect();
+    let said = said.join("\n");
+    for told in [
+        "`cart` is not built here any more",
+        "`web` has `build:` as well",
+        "`mail` extends a service of `other.yml`, which was not looked at",
+        "`cart` mounts the image `x`",
+    ] {
+        assert!(said.contains(told), "`{told}` is not in:\n{said}");
+    }
+}

@@ -160,7 +160,7 @@ fn t19_only_the_locked_digest_makes_a_locked_image_in_a_text_right() {
 }
 
 #[test]
-fn b26_an_image_volume_is_no_container() {
+fn an_image_volume_is_no_container() {
     let pod = "apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec: { containers: [{ image: 'quay.io/a/b:1' }], volumes: \
                [{ name: v, image: { reference: registry.example/shop/cart } }] }\n";
     let request = request(vec![service("cart", Some(pin("cart", "1")), &[("pod.yaml", pod)])]);

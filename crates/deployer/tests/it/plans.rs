@@ -93,7 +93,7 @@ fn every_problem_of_every_service_is_in_one_list_with_its_place() {
     ]);
     insta::assert_snapshot!(refused(&request), @r"
     `cart`: `../up.yaml`: a path with an empty, `.`, `..` or `.git` part is not written
-    `cart`: `broken.yaml` (line 2): not readable as YAML: unclosed bracket '[' at line 2, column 4
+    `cart`: `broken.yaml` (line 2, column 4): not readable as YAML: `[` is not closed
     `cart`: `cart.yaml` document 1 (line 1): `metadata.namespace` of Service/a is `shop-prod`, the environment's namespace is `shop-staging`
     `cart`: `cart.yaml` document 2 (line 5): the object has no `apiVersion`
     `cart`: `chart/Chart.yaml`: this is a chart, and `render` writes plain manifests only

@@ -27,7 +27,7 @@ const FILES: &str = "files";
 const RENDERED: &str = "kustomization.rendered.yaml";
 
 /// The request with plain manifests in place of kustomizations. Without any, no program is needed.
-pub(super) async fn rendered<'a>(
+pub(crate) async fn rendered<'a>(
     search: &ProgramSearch,
     request: &'a DeployRequest,
 ) -> Result<Cow<'a, DeployRequest>, DeployError> {
