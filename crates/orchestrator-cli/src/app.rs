@@ -204,7 +204,11 @@ fn execute(arguments: Arguments, console: Console) -> Result<Shown> {
     let result = runtime.block_on(async {
         tokio::select! {
             result = tokio::time::timeout(deadline, session.dispatch(arguments.command)) => {
-                result.unwrap_or_else(|_| Err(too_late(deadline)))
+                result.unwrap_or_else(|_| {
+                    // The end of the runtime waits for programs that run.
+                    interruption::interrupt().request();
+                    Err(too_late(deadline))
+                })
             }
             () = interruption::requested() => Err(interrupted()),
         }
@@ -212,7 +216,7 @@ fn execute(arguments: Arguments, console: Console) -> Result<Shown> {
     progress.end(result.is_ok());
     match result {
         // What a deployment has changed until then is said.
-        Err(error) if error.kind() == ErrorKind::Interrupted => Err(error),
+        Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Deadline) => Err(error),
         // What a child's end looked like to the command is of no interest: the user asked for it.
         Err(_) if interruption::is_requested() => Err(interrupted()),
         result => result,

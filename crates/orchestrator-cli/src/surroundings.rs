@@ -176,13 +176,20 @@ fn login_files() -> Vec<PathBuf> {
     .collect()
 }
 
+/// The address of an HTTP proxy; without a scheme it is `http://`, as curl and git take it.
+fn proxy_address(text: &str) -> Option<registry::Url> {
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    text.parse().ok().filter(|url: &registry::Url| matches!(url.scheme(), "http" | "https"))
+}
+
 fn proxies() -> Result<Proxies> {
     let parse = |variable: Variable| {
         environment::read_either_case(variable)
             .map(|text| {
-                text.parse().map_err(|_| {
+                proxy_address(&text).ok_or_else(|| {
                     // The value may hold a password.
-                    Error::new(ErrorKind::Usage, format!("the environment variable `{}` is no URL", variable.name))
+                    let message = format!("the environment variable `{}` is no address of a proxy", variable.name);
+                    Error::new(ErrorKind::Usage, message).hint("`http://HOST:PORT` or `https://HOST:PORT`")
                 })
             })
             .transpose()

@@ -1,16 +1,17 @@
 //! The cluster of an environment: where its kubeconfig is, and the target that deploys there.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cluster::ready::{RequiredCondition, Rules, Tolerance};
-use cluster::{ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper, Lifetime, Risk};
+use cluster::{
+    Allowed, ClusterError, ClusterErrorKind, LeaseHolder, LeaseKeeper, Lifetime, Login, LoginProgram, Patience, Risk,
+};
 use config::{
-    ClusterNamespace, Config, Environment, EnvironmentVariable, GroupKind, KubeconfigEncoding, KubeconfigSource,
-    ReadyCondition,
+    ClusterNamespace, Config, Environment, EnvironmentVariable, GroupKind, KubeconfigAllow, KubeconfigEncoding,
+    KubeconfigSource, ReadyCondition,
 };
 use deployer::ProgramSearch;
 use deployer::apply::ConflictRule;
@@ -23,6 +24,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints;
 use crate::kubeconfig_file;
+use crate::kubeconfig_login;
 use crate::workspace::Workspace;
 
 /// A lease of the cluster that a person has taken from a run.
@@ -39,12 +41,17 @@ pub(crate) struct ClusterPlace {
     pub environment: EnvironmentName,
     pub namespace: ClusterNamespace,
     pub encoding: KubeconfigEncoding,
+    pub allow: KubeconfigAllow,
     /// Where the configuration says that, `orchestrator.yaml:12:25`; a default stands nowhere.
     pub configured_at: Option<String>,
     /// The superproject's address: a namespace is marked with it.
     pub repository: String,
     /// When objects are ready, and when they are not waited for any longer.
     pub rules: Rules,
+    /// How long its answers are waited for.
+    pub patience: Patience,
+    /// When the deployment ends at the latest, where something follows that needs time; `None`: with the command.
+    pub until: Option<Instant>,
 }
 
 impl ClusterPlace {
@@ -54,6 +61,7 @@ impl ClusterPlace {
             environment: environment.name.clone(),
             namespace: environment.cluster_namespace()?,
             encoding: environment.kubeconfig.as_ref()?.encoding,
+            allow: environment.kubeconfig.as_ref()?.allow.clone(),
             configured_at: kubeconfig_place(config, environment),
             repository: context.address(config).to_string(),
             rules: Rules {
@@ -65,25 +73,29 @@ impl ClusterPlace {
                     ..Tolerance::default()
                 },
             },
+            patience: Patience::default(),
+            until: None,
         })
     }
 
     /// Opens the namespace; the cluster is not asked yet.
     pub(crate) async fn open(&self, context: &Workspace) -> Result<EnvironmentNamespace> {
-        self.open_with(context, &self.kubeconfig(context)?).await
+        Box::pin(async { self.open_with(context, &self.logged_in(context).await?).await }).await
     }
 
     /// The same, with when the kubeconfig's credentials are accepted.
     pub(crate) async fn open_with_lifetime(&self, context: &Workspace) -> Result<(EnvironmentNamespace, Lifetime)> {
-        let kubeconfig = self.kubeconfig(context)?;
+        let kubeconfig = Box::pin(self.logged_in(context)).await?;
         Ok((self.open_with(context, &kubeconfig).await?, kubeconfig.lifetime()))
     }
 
     async fn open_with(&self, context: &Workspace, kubeconfig: &cluster::Kubeconfig) -> Result<EnvironmentNamespace> {
         let (namespace, interrupt) = (self.namespace.namespace.to_string(), context.surroundings.interrupt.clone());
-        let deadline = before(context.deadline, Instant::now());
+        let until = self.until.map_or(context.deadline, |until| until.min(context.deadline));
+        let deadline = before(until, Instant::now());
         EnvironmentNamespace::new(kubeconfig, namespace, self.repository.clone(), deadline, interrupt)
             .await
+            .map(|namespace| namespace.with_patience(self.patience))
             .map(|namespace| namespace.with_rules(self.rules.clone()).telling(context.notes()))
             .map(|namespace| namespace.masking_all(&context.surroundings.redactor))
             .map_err(|error| Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error))
@@ -111,7 +123,7 @@ impl ClusterPlace {
         superseding: Superseding,
         request: &DeployRequest,
     ) -> Result<HelmTarget> {
-        let kubeconfig = self.kubeconfig(context)?;
+        let kubeconfig = Box::pin(self.logged_in(context)).await?;
         let namespace = self.open_with(context, &kubeconfig).await?.masking(request.secrets());
         let namespace = leased(namespace, lease).with_superseding(superseding);
         Ok(HelmTarget::new(program_search(context), &kubeconfig, namespace))
@@ -223,7 +235,29 @@ impl ClusterPlace {
         }
     }
 
-    /// The kubeconfig, with nothing in it that a job should not follow.
+    fn login(&self, context: &Workspace, asked: &LoginProgram) -> Result<Login> {
+        let mut logins = context.logins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = logins.iter().find(|(program, _)| program == asked) {
+            return Ok(known.clone());
+        }
+        let login = kubeconfig_login::login(context, &self.allow, asked)?;
+        logins.push((asked.clone(), login.clone()));
+        Ok(login)
+    }
+
+    /// The kubeconfig with the credentials of its login program, where it has one; a call logs in once.
+    async fn logged_in(&self, context: &Workspace) -> Result<cluster::Kubeconfig> {
+        let kubeconfig = self.kubeconfig(context)?;
+        let Some(asked) = kubeconfig.login_program() else { return Ok(kubeconfig) };
+        let login = self.login(context, asked)?;
+        kubeconfig.logged_in(login).await.map_err(|error| {
+            let hint = hints::of_cluster(&error);
+            let error = Error::from_source(ErrorKind::Denied, self.message("cannot be used"), error);
+            hint.into_iter().fold(error, Error::hint)
+        })
+    }
+
+    /// The kubeconfig, with nothing in it that a job should not follow. Its login program is there, and was not started.
     pub(crate) fn kubeconfig(&self, context: &Workspace) -> Result<cluster::Kubeconfig> {
         let bytes = match &self.namespace.kubeconfig {
             KubeconfigSource::Variable(name) => self.of_variable(context, name)?,
@@ -234,11 +268,15 @@ impl ClusterPlace {
             }
         };
         let context_name = self.namespace.context.as_deref();
-        cluster::Kubeconfig::parse(&bytes, context_name, &BTreeSet::new()).map_err(|error| {
+        let kubeconfig = cluster::Kubeconfig::parse(&bytes, context_name, &allowed(&self.allow)).map_err(|error| {
             let hint = hint_of(&error, &self.namespace.kubeconfig);
             let error = Error::from_source(ErrorKind::Usage, self.message("cannot be used"), error);
             hint.into_iter().fold(error, Error::hint)
-        })
+        })?;
+        if let Some(asked) = kubeconfig.login_program() {
+            kubeconfig_login::find(context, asked)?;
+        }
+        Ok(kubeconfig)
     }
 
     fn of_variable(&self, context: &Workspace, name: &EnvironmentVariable) -> Result<Vec<u8>> {
@@ -276,6 +314,15 @@ pub(crate) fn kubeconfig_place(config: &Config, environment: &Environment) -> Op
         KubeconfigSource::File(_) => "file",
     };
     config.written_at(&environment.name, &["kubeconfig", key])
+}
+
+fn allowed(allow: &KubeconfigAllow) -> Allowed {
+    Allowed {
+        risks: allow.insecure.then_some(Risk::InsecureTls).into_iter().collect(),
+        programs: allow.programs.iter().map(ToString::to_string).collect(),
+        variables: allow.variables.iter().map(ToString::to_string).collect(),
+        proxies: allow.proxies.clone(),
+    }
 }
 
 fn described(holder: &LeaseHolder) -> String {
@@ -323,13 +370,12 @@ pub(crate) fn program_search(context: &Workspace) -> ProgramSearch {
 /// What to do about a kubeconfig that is refused.
 fn hint_of(error: &ClusterError, source: &KubeconfigSource) -> Option<String> {
     match error.kind() {
-        // No key allows it yet.
-        ClusterErrorKind::Risk { risks } => Some(of_risks(risks, source)),
+        ClusterErrorKind::Risk { risks, program, .. } => Some(of_risks(risks, program.as_deref(), source)),
         _ => hints::of_cluster(error),
     }
 }
 
-fn of_risks(risks: &[Risk], source: &KubeconfigSource) -> String {
+fn of_risks(risks: &[Risk], program: Option<&str>, source: &KubeconfigSource) -> String {
     let of_one = |risk: &Risk| {
         match (risk, source) {
         (Risk::Files, KubeconfigSource::File(path)) => format!(
@@ -342,9 +388,18 @@ fn of_risks(risks: &[Risk], source: &KubeconfigSource) -> String {
         }
         (Risk::PlainHttp, _) => "give it the address of the API server that begins with `https:`".to_owned(),
         (Risk::InsecureTls, _) => {
-            "put the cluster's authority into `certificate-authority-data` in place of `insecure-skip-tls-verify`".to_owned()
+            "put the cluster's authority into `certificate-authority-data` in place of `insecure-skip-tls-verify`; \
+             `kubeconfig.allow.insecure-skip-tls-verify: true` allows it"
+                .to_owned()
         }
-        (Risk::Proxy, _) => "take `proxy-url` out, and run this command where the API server is reached directly".to_owned(),
+        (Risk::Proxy, _) => "take `proxy-url` out, and run this command where the API server is reached directly; \
+             `kubeconfig.allow.proxy-url` names the proxies that are allowed"
+            .to_owned(),
+        (Risk::Variables, _) => "`kubeconfig.allow.variables` names those that its login program may be given".to_owned(),
+        (Risk::Program, _) => format!(
+            "use the token of a service account, or allow the program by name: `kubeconfig: {{ allow: {{ exec: [{}] }} }}`",
+            program.unwrap_or("PROGRAM")
+        ),
     }
     };
     risks.iter().map(of_one).collect::<Vec<_>>().join("; ")

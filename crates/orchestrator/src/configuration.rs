@@ -5,7 +5,8 @@ use std::path::Path;
 
 use ::forge::{BranchRules, RefPattern, Role, User};
 use config::{Config, ShowOrigin, SourceValue, SuitesStatus, SuperprojectTree, Target};
-use lock_model::{BranchName, CONFIG_FILE, EnvironmentName, TreePath};
+use lock_gen::Gitmodules;
+use lock_model::{BranchName, CONFIG_FILE, Date, EnvironmentName, GITMODULES_FILE, RepositoryUrl, TreePath};
 
 use crate::context::{Local, Surroundings, git_error};
 use crate::engine::SUITES_STATUS;
@@ -18,10 +19,12 @@ use crate::inputs::Inputs;
 use crate::judged_tree::{CommitTree, WorkTree};
 use crate::registry_client;
 use crate::report::v1::{Approvers, ConfigCheckReport, ConfigShowReport, NotJudged};
-use crate::revision::parse_config;
+use crate::revision::{config_error, parse_config, place_of};
+use crate::workspace::no_commit;
 
-/// Judges the configuration of a revision, or of the work tree that `repository` lies in, together with the tree: files,
-/// folders and patterns. Where a forge is named or found, its users and rules are compared with what is asked for.
+/// Checks the configuration of a revision, or of the work tree that `repository` lies in, against the tree: files, folders and
+/// patterns. It warns of each exception whose `until` is before `today`. Where there is a forge, given or found, it also checks
+/// that the forge has the users and branch rules that the configuration needs.
 ///
 /// # Errors
 ///
@@ -31,6 +34,7 @@ pub fn check_config(
     revision: Option<&str>,
     forge: Option<&Path>,
     surroundings: &Surroundings,
+    today: Date,
 ) -> Result<ConfigCheckReport> {
     let Found { config, tree, read } = find(repository, revision, surroundings)?;
     let forge = find_forge(repository, forge, surroundings)?;
@@ -42,20 +46,24 @@ pub fn check_config(
         Some(forge) => suites_status(&config, &forge.protected_branches()?),
         None => SuitesStatus::NotRequired,
     };
-    let (mut warnings, mut not_judged) = (Vec::new(), Vec::new());
+    let (mut idle, mut not_judged) = (Vec::new(), Vec::new());
     if let Some(tree) = tree.as_deref() {
         let found = config.check_tree(tree, required);
-        let found = found.map_err(|error| Error::new(ErrorKind::Usage, error.to_string().trim_end()))?;
-        warnings.extend(found.iter().map(config::Problem::line_text));
+        idle = found.map_err(|errors| config_error(&errors))?;
+        idle.extend(config.idle_sources(&addresses(&config, &read)));
         registry_client::check_authorities(&config, read)?;
     } else {
         let question = "files and patterns against the tree".to_owned();
         let reason = "the file is not at the top of a git work tree".to_owned();
         not_judged.push(NotJudged { question, reason });
     }
+    idle.extend(config.passed_exceptions(today));
+    let mut warnings: Vec<String> = idle.iter().map(config::Problem::line_text).collect();
+    let places: BTreeMap<_, _> = idle.iter().map(|problem| (problem.line_text(), place_of(problem))).collect();
     warnings.extend(approvers.iter().filter_map(too_few));
     Ok(ConfigCheckReport {
         warnings,
+        places,
         approvers,
         unreserved,
         not_judged,
@@ -65,6 +73,17 @@ pub fn check_config(
         environment_variables: variables(&config, tree.as_deref()),
         chart_images: None,
     })
+}
+
+/// Where the submodules that `.gitmodules` declares come from; none where that is not known of each.
+fn addresses(config: &Config, read: &ReadFile) -> Vec<RepositoryUrl> {
+    let known = || -> Option<Vec<RepositoryUrl>> {
+        let repository = &config.forge.as_ref()?.repository;
+        let path = TreePath::try_from(GITMODULES_FILE).ok()?;
+        let declared = Gitmodules::parse(&read(&path)?).declared;
+        declared.iter().map(|one| lock_gen::lock_url(one.url.as_deref()?, repository).ok()).collect()
+    };
+    known().unwrap_or_default()
 }
 
 /// Whether the forge asks for the status of suites before anything is merged to the staging branch.
@@ -172,7 +191,9 @@ fn variables(config: &Config, tree: Option<&dyn SuperprojectTree>) -> Vec<String
         if let Some(SourceValue::Env(name)) = &environment.url {
             names.insert(name.to_string());
         }
-        names.extend(environment.kubeconfig.iter().filter_map(|kubeconfig| Some(kubeconfig.variable()?.to_string())));
+        if let Some(kubeconfig) = &environment.kubeconfig {
+            names.extend(kubeconfig.variable().into_iter().chain(&kubeconfig.allow.variables).map(ToString::to_string));
+        }
         for (_, probe) in environment.health.questions() {
             names.extend(probe.command().iter().flat_map(|command| &command.environment).map(ToString::to_string));
             names
@@ -216,6 +237,10 @@ impl Found {
 fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) -> Result<Found> {
     if let Some(revision) = revision {
         let local = Local::open(repository, surroundings)?;
+        let known = local.git.commit(revision).map_err(|error| git_error("the revision cannot be read", error))?;
+        if known.is_none() {
+            return Err(no_commit(&local.git, None, revision));
+        }
         let bytes = Inputs::config(&local.git, revision)
             .map_err(|error| git_error("the configuration cannot be read", error))?
             .ok_or_else(|| {
@@ -242,7 +267,13 @@ fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
         let is_missing = error.kind() == std::io::ErrorKind::NotFound;
         let error = Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
             .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`");
-        if is_missing { error.hint("`orchestrator config init` writes a first one") } else { error }
+        if local.as_ref().is_some_and(|local| local.git.work_tree().is_none()) {
+            error.hint("a bare repository has no files beside its commits: `--rev BRANCH` reads the one of a branch")
+        } else if is_missing {
+            error.hint("`orchestrator config init` writes a first one")
+        } else {
+            error
+        }
     })?;
     let config = parse_config(CONFIG_FILE, &bytes)?;
     let folder = path

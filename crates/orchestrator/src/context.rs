@@ -337,20 +337,18 @@ impl Context {
         Some(file)
     }
 
-    /// The branch that the clone is on.
+    /// The branch that the clone is on; `hint` says how another is named.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Usage`] in the forge's own repository, and where a commit is checked out instead of a branch.
     #[expect(clippy::disallowed_methods, reason = "a setting of the clone, not a file of a commit")]
-    pub fn present_branch(&self) -> Result<BranchName> {
+    pub fn present_branch(&self, hint: &str) -> Result<BranchName> {
         let name =
             self.git.work_tree().and_then(|_| self.git.text(["symbolic-ref", "--quiet", "--short", "HEAD"]).ok());
         match name {
             Some(name) => branch_name(name.trim()),
-            None => {
-                Err(Error::new(ErrorKind::Usage, "this repository is on no branch").hint("name one: `--head BRANCH`"))
-            }
+            None => Err(Error::new(ErrorKind::Usage, "this repository is on no branch").hint(hint)),
         }
     }
 

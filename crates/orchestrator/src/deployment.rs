@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use deployer::Foreign;
 use deployer::settings::Configuration;
 use ledger::{CycleOrigin, Ledger, Step, StepResult};
 use lock_model::{CommitId, EnvironmentName, Lock};
@@ -17,6 +18,7 @@ use crate::hints::{of_edited_configuration, of_uncommitted_configuration};
 use crate::lease::{LeaseDemand, lease, lease_or_break};
 use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
+use crate::lock::own_lock_changes;
 use crate::lock_builder::{self, Scope};
 use crate::merge_plan::{Merge, plan_merge};
 use crate::plan_marks::PlanMarks;
@@ -106,7 +108,7 @@ async fn planned(
     revision: Option<&str>,
 ) -> Result<(PlanReport, Result<SavedPlan>)> {
     let mut engine = open(context, environment, revision).await?;
-    belongs(&engine.revision, &engine.lock.lock)?;
+    belongs(&engine.revision, &engine.lock.lock, environment)?;
     engine.planning().refuse_foreign_places(context).await?;
     let deployable = Box::pin(engine.deployable_with_settings()).await?;
     let plan = deployable.plan(context).await?;
@@ -188,9 +190,14 @@ pub async fn plan_pull_request<'a>(
     let context = site.into().forge()?;
     context.sync()?;
     let into = context.forge.pull_request(number).await?.base_branch;
-    let TestMerge { revision, source } = test_merge(context, number).await?;
+    let merged = test_merge(context, number).await?;
+    let is_staging = into == merged.revision.config.branches.staging;
+    if is_staging {
+        own_lock_changes(context, &merged)?;
+    }
+    let TestMerge { revision, source } = merged;
     let base = source.base.clone();
-    let (lock, must_be_pushed) = if into == revision.config.branches.staging {
+    let (lock, must_be_pushed) = if is_staging {
         let generated = lock_builder::generate(context, &revision, source, Scope::default()).await?;
         (generated.lock, generated.must_be_pushed)
     } else {
@@ -198,7 +205,7 @@ pub async fn plan_pull_request<'a>(
             Error::new(ErrorKind::Repository, format!("the merge of pull request {number} has no lock"))
                 .hint(format!("a pull request to `{into}` carries the lock that was proven before"))
         })?;
-        belongs(&revision, &file.lock)?;
+        belongs(&revision, &file.lock, environment)?;
         (file.lock, Target::load(context, &base)?.requires_pushed(&revision.config.submodules))
     };
     let release = revision.release(&lock);
@@ -237,9 +244,10 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     let environment = find_environment(context, &request.environment).await?;
     may_record(context, Step::Gates, StepResult::Ok).await?;
     let demand = LeaseDemand { wait: request.wait, break_for: request.break_lease.as_deref() };
-    let lease = lease_or_break(context, &environment, demand).await?;
+    let lease = Box::pin(lease_or_break(context, &environment, demand)).await?;
     let mut engine = Box::new(Box::pin(open(context, &request.environment, request.revision.as_deref())).await?);
     engine.leased_at(lease.broken_at);
+    engine.goes_back = request.on_failure == OnFailure::Rollback;
     engine.take_fields(&request.take, &request.take_reason)?;
     Box::pin(preflight(context, engine.store.ledger(), &engine.revision, &engine.environment, Suites::None)).await?;
     let wanted = Wanted::Only(BTreeSet::from([Step::Gates, Step::Health, Step::Deploy, Step::Verify]));
@@ -273,7 +281,7 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
 /// [`ErrorKind::Usage`] where neither the ledger nor a configuration has the environment, [`ErrorKind::Refused`] where
 /// nothing was ever deployed.
 pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<VerifyReport> {
-    let mut engine = deployed(context, environment).await?;
+    let mut engine = Box::pin(deployed(context, environment)).await?;
     let proof = compared(context, &mut engine).await?;
     let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
     Ok(VerifyReport { environment: environment.clone(), release, lock, proof })
@@ -286,18 +294,23 @@ pub async fn verify(context: &Context, environment: &EnvironmentName) -> Result<
 ///
 /// As [`verify`], and where the target cannot be compared with the release.
 pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<DriftReport> {
-    let mut engine = deployed(context, environment).await?;
+    let mut engine = Box::pin(deployed(context, environment)).await?;
     let proof = compared(context, &mut engine).await?;
     let mut deployable = Box::pin(engine.deployable_with_settings()).await?;
     // After a rollback the configuration is meant to be the older one.
     let cycle = engine.store.ledger().cycle(environment, &engine.release);
     let moved = match cycle.origin {
-        CycleOrigin::Run if engine.environment.has_settings() => deployable.settings_difference(context).await?,
+        CycleOrigin::Run if engine.environment.has_settings() => {
+            Box::pin(deployable.settings_difference(context)).await?
+        }
         CycleOrigin::Run | CycleOrigin::Rollback { .. } => None,
     };
     deployable.request.configuration = Configuration::AsDeployed;
-    let Compared { changes, services, refused } = Box::pin(deployable.compare_for_drift(context)).await?;
-    let foreign_fields = deployable.foreign_fields(context).await?;
+    let Compared { changes, services, refused, mut noise } = Box::pin(deployable.compare_for_drift(context)).await?;
+    let Foreign { fields: foreign_fields, noise: foreign, .. } = deployable.foreign_fields(context).await?;
+    noise.extend(foreign);
+    noise.sort();
+    noise.dedup();
     let (release, lock) = (engine.release.clone(), engine.lock.lock.id().clone());
     Ok(DriftReport {
         environment: environment.clone(),
@@ -307,6 +320,7 @@ pub async fn drift(context: &Context, environment: &EnvironmentName) -> Result<D
         changes,
         services,
         foreign_fields,
+        noise,
         refused,
         moved,
     })
@@ -327,12 +341,16 @@ async fn deployed<'a>(context: &'a Context, environment: &EnvironmentName) -> Re
         Error::new(ErrorKind::Refused, format!("record {} does not say which commit was deployed", record.seq))
     })?;
     let revision = Revision::load(context, &commit)?;
-    Engine::new(context, store, revision, environment, Purpose::Run)
+    let mut engine = Engine::new(context, store, revision, environment, Purpose::Run)?;
+    if matches!(engine.store.ledger().cycle(environment, &engine.release).origin, CycleOrigin::Rollback { .. }) {
+        engine.environment.allow_as(&find_environment(context, environment).await?);
+    }
+    Ok(engine)
 }
 
 /// Compares with the lock, and records a difference that a bot finds.
 async fn compared(context: &Context, engine: &mut Engine<'_>) -> Result<deployer::Proof> {
-    let proof = engine.deployable()?.prove(context).await?;
+    let proof = engine.deployable()?.prove(context, &engine.revision, &engine.lock.lock).await?;
     if !proof.is_proven() && context.acts_as_bot().await? {
         record_difference(context, engine).await?;
     }
@@ -368,14 +386,18 @@ async fn open<'a>(context: &'a Context, name: &EnvironmentName, revision: Option
 }
 
 /// Refuses the lock of another tree.
-fn belongs(revision: &Revision, lock: &Lock) -> Result<()> {
+fn belongs(revision: &Revision, lock: &Lock, environment: &EnvironmentName) -> Result<()> {
     let mismatches = revision.mismatches(lock);
     if mismatches.is_empty() {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Repository, format!("the lock does not belong to commit {}", revision.commit.short(12)))
         .problems(mismatches.iter().map(|mismatch| Problem::new(mismatch.path(), mismatch.to_string())))
-        .hint(format!("{} commits the lock of a merge", locking_command(&revision.config))))
+        .hint(format!(
+            "{} commits the lock of a merge and deploys nothing, {} deploys it too",
+            locking_command("lock commit", &revision.config, environment),
+            locking_command("run", &revision.config, environment),
+        )))
 }
 
 #[cfg(test)]
@@ -405,5 +427,27 @@ environments:
         let cluster = ["whose the namespace is", "the settings of services, which the plan leaves out"];
         assert_eq!(of("cluster"), [["what is deployed", "the rules of its branch"], cluster].concat());
         assert_eq!(of("branch"), ["what is deployed", "the rules of its branch", "whose the target's branch is"]);
+    }
+
+    #[test]
+    fn the_commands_that_commit_a_lock_are_those_of_the_environment_that_was_asked_about() {
+        let environment = |name: &str, branch: &str| {
+            format!(
+                "  {name}:\n    branch: {branch}\n    namespace: {name}\n    deploy: [\"**\"]\n    target: {{ kind: render, \
+                 source: \"{{path}}/deploy\", branch: deploy/{name} }}\n"
+            )
+        };
+        let text = [
+            "version: 1\nimages: { repository: \"ghcr.io/shop/{name}\", tags: [\"main-{sha7}\"] }\nservices: [{ match: \"**\" }]\n",
+            "environments:\n",
+            &environment("production", "production"),
+            &environment("qa", "staging"),
+            &environment("staging", "staging"),
+        ];
+        let config = config::Config::parse("orchestrator.yaml", text.concat().as_bytes()).unwrap();
+        let command = |name: &str| locking_command("lock commit", &config, &EnvironmentName::try_from(name).unwrap());
+        assert_eq!(command("staging"), "`orchestrator lock commit staging`");
+        assert_eq!(command("qa"), "`orchestrator lock commit qa`");
+        assert_eq!(command("production"), "`orchestrator lock commit qa`", "its branch gets locks from there");
     }
 }

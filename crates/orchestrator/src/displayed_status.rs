@@ -6,8 +6,7 @@ use lock_model::CommitId;
 use crate::context::Context;
 use crate::error::Result;
 
-/// Sets a status; a person leaves the one that a bot has set there as it is, since nobody else's would count in its place.
-/// Says so then.
+/// Sets a status. Where the forge has bots, only theirs count: a person sets none, and the answer says so.
 pub(crate) async fn set_status(
     context: &Context,
     head: &CommitId,
@@ -27,6 +26,11 @@ pub(crate) async fn set_status(
             return Ok(Some(format!(
                 "status `{name}` stays {}, as `{}` set it: `{actor}` is no bot",
                 kept.state, kept.by
+            )));
+        }
+        if let Some(bot) = bots.first() {
+            return Ok(Some(format!(
+                "status `{name}` is not set: `{actor}` is no bot, and only one of `{bot}` counts"
             )));
         }
     }

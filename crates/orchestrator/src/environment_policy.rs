@@ -201,10 +201,12 @@ pub(crate) fn branch_of(environment: &Environment) -> Result<String> {
     })
 }
 
-/// The command that commits the lock of what is merged, by a configuration.
-pub(crate) fn locking_command(config: &Config) -> String {
-    let name = config.environments.values().find(|environment| commits_locks(environment));
-    format!("`orchestrator run {}`", name.map_or("ENVIRONMENT", |environment| environment.name.as_str()))
+/// A command (`run`, `lock commit`) that commits the lock of what is merged: of this environment where locks are committed on
+/// its branch, else of the first one of which that is so.
+pub(crate) fn locking_command(command: &str, config: &Config, environment: &EnvironmentName) -> String {
+    let own = config.environments.get(environment).into_iter();
+    let name = own.chain(config.environments.values()).find(|environment| commits_locks(environment));
+    format!("`orchestrator {command} {}`", name.map_or("ENVIRONMENT", |environment| environment.name.as_str()))
 }
 
 /// Whether this environment's branch is where locks are committed.

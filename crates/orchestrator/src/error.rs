@@ -3,9 +3,11 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use deployer::Dossier;
 use lock_model::ErrorClass;
 
 use crate::hints::STORAGE;
+use crate::report::v1::{NotRolledBack, StepLine};
 
 /// What a failure means for the caller, and for the verdict of a report.
 ///
@@ -175,6 +177,15 @@ impl From<Problem> for ListedProblem {
     }
 }
 
+impl ListedProblem {
+    /// A problem whose place is known.
+    pub fn at(problem: Problem, place: Option<&Place>) -> Self {
+        let Some(Place { file, line, column, message: _, hint }) = place.cloned() else { return problem.into() };
+        let Problem { subject, message, details } = problem;
+        Self { subject, message, details, file: Some(file), line, column, hint }
+    }
+}
+
 impl From<Place> for ListedProblem {
     fn from(Place { file, line, column, message, hint }: Place) -> Self {
         Self { subject: file.clone(), message, details: Vec::new(), file: Some(file), line, column, hint }
@@ -190,8 +201,21 @@ pub struct Error {
     message: String,
     problems: Vec<Problem>,
     hints: Vec<String>,
-    places: Vec<Place>,
+    places: Box<[Place]>,
+    run: Option<Box<EndedRun>>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What a run had done when an error ended it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndedRun {
+    /// The steps that it took, in order; the last one is what failed.
+    pub steps: Vec<StepLine>,
+    /// What is known of a deployment that did not come through.
+    pub dossier: Option<Dossier>,
+    /// What the rollback that followed it by itself did not take back.
+    pub not_rolled_back: Vec<NotRolledBack>,
 }
 
 /// The result of this crate's calls.
@@ -205,7 +229,8 @@ impl Error {
             message: message.into(),
             problems: Vec::new(),
             hints: Vec::new(),
-            places: Vec::new(),
+            places: Box::default(),
+            run: None,
             source: None,
         }
     }
@@ -226,6 +251,13 @@ impl Error {
         self
     }
 
+    /// Takes a hint back that does not fit any more.
+    #[must_use]
+    pub(crate) fn without_hint(mut self, hint: &str) -> Self {
+        self.hints.retain(|known| known != hint);
+        self
+    }
+
     /// Adds problems.
     #[must_use]
     pub fn problems(mut self, problems: impl IntoIterator<Item = Problem>) -> Self {
@@ -236,8 +268,38 @@ impl Error {
     /// Adds places in files; the message or a problem says the same for people.
     #[must_use]
     pub(crate) fn at(mut self, places: impl IntoIterator<Item = Place>) -> Self {
-        self.places.extend(places);
+        self.places = self.places.into_iter().chain(places).collect();
         self
+    }
+
+    /// Adds what is known of the deployment that failed.
+    #[must_use]
+    pub(crate) fn with_dossier(mut self, dossier: Option<&Dossier>) -> Self {
+        if let Some(dossier) = dossier {
+            self.run.get_or_insert_default().dossier = Some(dossier.clone());
+        }
+        self
+    }
+
+    /// Adds what an automatic rollback does not take back.
+    #[must_use]
+    pub(crate) fn not_rolled_back(mut self, services: Vec<NotRolledBack>) -> Self {
+        if !services.is_empty() {
+            self.run.get_or_insert_default().not_rolled_back = services;
+        }
+        self
+    }
+
+    /// Adds the steps that a run took until it failed.
+    #[must_use]
+    pub(crate) fn after(mut self, steps: &[StepLine]) -> Self {
+        self.run.get_or_insert_default().steps = steps.to_vec();
+        self
+    }
+
+    /// What the run had done that the error ended; `None` where none had begun.
+    pub fn ended_run(&self) -> Option<&EndedRun> {
+        self.run.as_deref()
     }
 
     /// The places in files that are at fault, where they are known.

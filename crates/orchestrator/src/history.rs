@@ -56,7 +56,7 @@ pub async fn history(context: &Context, request: &HistoryRequest) -> Result<Hist
     if let Some(limit) = request.limit {
         records = records.split_off(records.len().saturating_sub(limit));
     }
-    Ok(HistoryReport { records })
+    Ok(HistoryReport { records, total: store.ledger().records().len() })
 }
 
 /// One record with everything that it says.

@@ -1,6 +1,8 @@
 //! Whether the images of a lock are still there.
 
-use lock_model::{Content, Lock, Service, ServiceName};
+use std::collections::{BTreeMap, BTreeSet};
+
+use lock_model::{Content, Digest, Lock, Service, ServiceName};
 use registry::DigestRequest;
 
 use crate::error::{Problem, Result};
@@ -42,4 +44,31 @@ pub(crate) async fn gone(
         }
     }
     if failed.is_empty() { Ok(gone) } else { Err(image_failure::unknown(context, &failed)) }
+}
+
+/// The digests of the configurations of these locked images, by the locked digest.
+pub(crate) async fn configuration_digests(
+    context: &Workspace,
+    revision: &Revision,
+    lock: &Lock,
+    wanted: &BTreeSet<Digest>,
+) -> Result<BTreeMap<Digest, BTreeSet<Digest>>> {
+    let registry = registry_client::client(context, &revision.config, &revision.inputs)?;
+    let images = lock.services().iter().filter_map(|(name, service)| Some((name, service.content.image()?)));
+    let (services, requests): (Vec<&ServiceName>, Vec<DigestRequest>) = images
+        .filter(|(_, image)| wanted.contains(&image.digest))
+        .map(|(name, image)| (name, DigestRequest::from(image)))
+        .unzip();
+    let mut found = BTreeMap::new();
+    let mut failed = Vec::new();
+    let answers = registry.configurations(&requests, context.deadline).await;
+    for ((service, request), answer) in services.into_iter().zip(requests).zip(answers) {
+        match answer {
+            Ok(digests) => {
+                found.insert(request.digest, digests);
+            }
+            Err(error) => failed.push((service, error)),
+        }
+    }
+    if failed.is_empty() { Ok(found) } else { Err(image_failure::unknown(context, &failed)) }
 }

@@ -167,6 +167,7 @@ pub(crate) fn host_failure_of_kind(kind: &RegistryErrorKind) -> Option<String> {
         | RegistryErrorKind::Paused { .. }
         | RegistryErrorKind::Status { .. }
         | RegistryErrorKind::Unreachable { .. }
+        | RegistryErrorKind::Proxy { .. }
         | RegistryErrorKind::UnknownHost { .. }
         | RegistryErrorKind::TimedOut { .. }
         | RegistryErrorKind::Deadline { .. }) => Some(kind.in_short()),

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use lock_model::{CONFIG_FILE, CommitId, ErrorClass};
 use registry::credentials::{EnvCredential, FailedHelper, LoginSource};
 use registry::layout::LayoutErrorKind;
-use registry::{AttemptOutcome, CertificateFault, RegistryErrorKind, Unresolved, UnresolvedReason};
+use registry::{
+    AttemptOutcome, CertificateFault, Proxies, ProxyFault, RegistryErrorKind, Unresolved, UnresolvedReason,
+};
 
 use crate::image_failure::Patience;
 use crate::registry_client::RegistryAccess;
@@ -105,8 +107,9 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
         ),
         RegistryErrorKind::UnknownHost { host, .. } => format!(
             "correct the host in `images:` or `registries:` of {CONFIG_FILE}; where `{host}` is right, this machine's name \
-             server has to know it, and the proxy if there is one"
+             server has to know it"
         ),
+        RegistryErrorKind::Proxy { host, proxy, fault, .. } => proxy_hint(host, proxy, *fault, &access.proxies),
         RegistryErrorKind::Untrusted { host, fault, .. } => certificate_hint(host, fault),
         RegistryErrorKind::ClientCertificate { host, .. } => format!(
             "give `certificate` and `key` in `registries.\"{host}\".client-certificate` of {CONFIG_FILE}; one that is given \
@@ -179,6 +182,24 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
     }
 }
 
+/// What to do about a proxy that does not pass a request on.
+fn proxy_hint(host: &str, proxy: &str, fault: ProxyFault, proxies: &Proxies) -> String {
+    let is_https = proxies.https.as_ref().and_then(|url| url.host_str()).is_some_and(|name| proxy.starts_with(name));
+    let variable = if is_https { "HTTPS_PROXY" } else { "HTTP_PROXY" };
+    let without = format!("where `{host}` is reached without a proxy, name it in `NO_PROXY`");
+    match fault {
+        ProxyFault::Login => {
+            format!("give `{variable}` a login that the proxy takes, as `http://USER:PASSWORD@{proxy}`; {without}")
+        }
+        ProxyFault::Refused { .. } => format!("who runs the proxy has to allow `{host}`; {without}"),
+        ProxyFault::UnknownHost => format!("correct the name in `{variable}`; {without}"),
+        // No connection to the proxy, or from it; `ProxyFault` may have more one day.
+        _ => format!(
+            "run the same command again; where it stays so, look at `{variable}` and at the proxy's log; {without}"
+        ),
+    }
+}
+
 /// What to do about a server's certificate.
 fn certificate_hint(host: &str, fault: &CertificateFault) -> String {
     match fault {
@@ -217,10 +238,16 @@ fn login_hint(host: &str, source: &LoginSource, failed: Option<&FailedHelper>, a
     if *source != LoginSource::Anonymous {
         return format!("renew the login for `{host}` that comes from {source}");
     }
-    if let Some(FailedHelper { program, path, .. }) = failed {
+    if let Some(FailedHelper { program, path, asked, .. }) = failed {
+        let start = asked.as_ref().map_or_else(
+            || format!("put `{program}` on `PATH`"),
+            |server| {
+                format!("`echo {server} | {program} get` prints what it lacks, which is not repeated here, since it may be secret")
+            },
+        );
         return format!(
-            "put `{program}` on `PATH` and in order, or take it out of `credsStore` or `credHelpers` of `{}`; \
-             `ORCHESTRATOR_REGISTRY_HOST` and its companions need no helper",
+            "{start}; or take it out of `credsStore` or `credHelpers` of `{}`: `ORCHESTRATOR_REGISTRY_HOST` and its companions \
+             need no helper",
             path.display()
         );
     }
@@ -274,13 +301,20 @@ mod tests {
         let host = || "registry.example".to_owned();
         let digest = || lock_model::Digest::of(b"x");
         let files = vec![PathBuf::from("/nowhere/config.json")];
-        let access = RegistryAccess { login_files: files.clone(), ..RegistryAccess::default() };
+        let mut access = RegistryAccess { login_files: files.clone(), ..RegistryAccess::default() };
+        access.proxies.https = "http://proxy.corp:3128".parse().ok();
         let no_name = || io::Error::other("Name or service not known").into();
+        let proxy =
+            |fault| RegistryErrorKind::Proxy { host: host(), proxy: "proxy.corp:3128".to_owned(), fault, source: None };
         let untrusted = |fault| RegistryErrorKind::Untrusted { host: host(), fault, cause: no_name() };
         let unknown = |host: &str| RegistryErrorKind::UnknownHost { host: host.to_owned(), source: no_name() };
         let cases = [
             (unknown("registry.example.com:5000"), "`images.repository`"),
             (unknown("registry.shop.example"), "correct the host"),
+            (proxy(ProxyFault::Login), "as `http://USER:PASSWORD@proxy.corp:3128`"),
+            (proxy(ProxyFault::Refused { status: 403 }), "has to allow `registry.example`"),
+            (proxy(ProxyFault::UnknownHost), "correct the name in `HTTPS_PROXY`"),
+            (proxy(ProxyFault::Unreachable), "run the same command again"),
             (untrusted(CertificateFault::UnknownIssuer), "`registries.\"registry.example\".ca`"),
             (untrusted(CertificateFault::Expired { until: None }), "must renew it"),
             (untrusted(CertificateFault::Early { from: None }), "this machine's clock"),
@@ -379,6 +413,11 @@ mod tests {
             let is_known = source != LoginSource::Anonymous || words.contains("must name");
             assert!(!is_known || !hint.contains("docker login"), "{host}: {hint}");
         }
+        let mut trace = registry::credentials::FailedHelper::new("docker-credential-x", path());
+        let of_helper = |trace: &FailedHelper| login_hint("a", &LoginSource::Anonymous, Some(trace), &access);
+        assert!(of_helper(&trace).starts_with("put `docker-credential-x` on `PATH`; or take it out of"));
+        trace.asked = Some("a.example".to_owned());
+        assert!(of_helper(&trace).starts_with("`echo a.example | docker-credential-x get` prints"), "it is there");
         let kind = RegistryErrorKind::Unreachable { host: "r:5".to_owned(), source: no_name() };
         assert_eq!(kind.in_short(), "`r:5` cannot be reached: Name or service not known");
         assert_eq!(looked_in(&files), "looked in `/nowhere/config.json` (absent)");

@@ -66,7 +66,8 @@ pub(crate) async fn generate(
     };
     let wanted: Vec<&Assigned<'_>> =
         assigned.iter().filter(|assigned| !kept.contains_key(&assigned.assignment.name)).collect();
-    let mut warnings: Vec<String> = revision.scan.warnings.iter().map(ToString::to_string).collect();
+    let mut warnings: Vec<String> =
+        revision.scan.warnings.iter().map(|finding| format!("{finding}: {}", finding.hint)).collect();
     let mut images = resolve(context, revision, &wanted, scope.patience, &mut warnings).await?;
     let mut draft = LockDraft::new(source);
     for (name, entry) in kept {
@@ -201,11 +202,14 @@ fn kept(
     only: &BTreeSet<ServiceName>,
     previous: &Lock,
 ) -> Result<BTreeMap<ServiceName, Service>> {
-    let known: Vec<&str> = assigned.iter().map(|assigned| assigned.assignment.name.as_str()).collect();
-    let unknown: Vec<&ServiceName> = only.iter().filter(|name| !known.contains(&name.as_str())).collect();
+    let assignments = || assigned.iter().map(|assigned| &assigned.assignment);
+    let unknown: Vec<&ServiceName> = only.iter().filter(|name| named(assignments(), name).is_none()).collect();
     if !unknown.is_empty() {
-        return Err(unknown_services(&unknown, &known, &[]));
+        let known: Vec<&str> = assignments().map(|assignment| assignment.name.as_str()).collect();
+        let short: Vec<&str> = assignments().map(ServiceAssignment::short_name).collect();
+        return Err(unknown_services(&unknown, &known, &short));
     }
+    let only: BTreeSet<&ServiceName> = only.iter().filter_map(|name| Some(&named(assignments(), name)?.name)).collect();
     let mut problems: Vec<Problem> = Vec::new();
     let mut kept = BTreeMap::new();
     for Assigned { assignment, submodule } in assigned.iter().filter(|one| !only.contains(&one.assignment.name)) {
@@ -234,6 +238,16 @@ fn kept(
     Err(Error::new(ErrorKind::Repository, "the earlier lock cannot be kept for services that are not refreshed")
         .problems(problems)
         .hint("name these services with `--service` too, or leave it out to resolve everything"))
+}
+
+/// The service that is meant: named in full, or by its short name where only one has it.
+fn named<'a>(
+    assignments: impl Iterator<Item = &'a ServiceAssignment> + Clone,
+    name: &ServiceName,
+) -> Option<&'a ServiceAssignment> {
+    let mut short = assignments.clone().filter(|assignment| assignment.short_name() == name.as_str());
+    let by_short = short.next().filter(|_| short.next().is_none());
+    assignments.into_iter().find(|assignment| assignment.name == *name).or(by_short)
 }
 
 /// The error for services that a tree has not; `short` are the short names that are taken as well.
@@ -353,9 +367,7 @@ pub(crate) async fn explain(
 ) -> Result<(ServiceName, Option<Explained>)> {
     revision.check_submodules()?;
     let assignments = assign_past(revision)?;
-    let mut short = assignments.iter().filter(|assignment| assignment.short_name() == name.as_str());
-    let by_short = short.next().filter(|_| short.next().is_none());
-    let Some(assignment) = assignments.iter().find(|assignment| assignment.name == *name).or(by_short) else {
+    let Some(assignment) = named(assignments.iter(), name) else {
         let known: Vec<&str> = assignments.iter().map(|assignment| assignment.name.as_str()).collect();
         let short: Vec<&str> = assignments.iter().map(config::ServiceAssignment::short_name).collect();
         return Err(unknown_services(&[name], &known, &short));

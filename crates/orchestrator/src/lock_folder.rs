@@ -38,9 +38,7 @@ pub(crate) fn lock_files_on(context: &Workspace, tree: &TreeId, lock: &LockFile)
 /// Where a lock of this tree has its schema: beside the file of another tool, where there is one.
 pub(crate) fn schema_place(context: &Workspace, tree: &TreeId) -> Result<SchemaPlace> {
     check_place(context, tree)?;
-    let there = Inputs::lock_companion(context, tree, &path(LOCK_SCHEMA_FILE)?);
-    let is_free = there.is_none_or(|there| is_ours(LOCK_SCHEMA_FILE, &there));
-    Ok(if is_free { SchemaPlace::Usual } else { SchemaPlace::Beside })
+    schema_place_beside(|path| Inputs::lock_companion(context, tree, path))
 }
 
 /// Refuses a tree that has something else where the folder of locks or the lock itself would be: writing the lock there would
@@ -88,6 +86,19 @@ pub(crate) fn is_foreign(context: &Workspace, trees: &[TreeId], name: &str) -> R
     Ok(true)
 }
 
+/// Whether a file may be a lock that is written anew: one that a merge or a hand has damaged keeps its first line.
+pub(crate) fn may_be_lock(bytes: &[u8]) -> bool {
+    bytes.trim_ascii().is_empty()
+        || bytes.starts_with(b"# yaml-language-server: $schema=./")
+        || lock_model::Lock::parse(bytes, LOCK_FILE).is_ok()
+}
+
+/// The place of the schema of a lock among files of which `present` gives the bytes.
+pub(crate) fn schema_place_beside(present: impl Fn(&TreePath) -> Option<Vec<u8>>) -> Result<SchemaPlace> {
+    let is_free = present(&path(LOCK_SCHEMA_FILE)?).is_none_or(|there| is_ours(LOCK_SCHEMA_FILE, &there));
+    Ok(if is_free { SchemaPlace::Usual } else { SchemaPlace::Beside })
+}
+
 /// Whether some version of this program wrote a companion of the lock.
 fn is_ours(name: &str, bytes: &[u8]) -> bool {
     match name {
@@ -112,6 +123,14 @@ mod tests {
     fn what_this_program_wrote_is_told_from_the_files_of_others() {
         let schema = lock_model::schema_text(&lock_model::lock_schema());
         let theirs = r#"{ "title": "Lock", "properties": { "services": {} } }"#;
+        for (bytes, may_be) in [
+            ("", true),
+            ("# yaml-language-server: $schema=./schema.json\n<<<<<<< HEAD\n", true),
+            ("version: 3\n", false),
+            ("{}", false),
+        ] {
+            assert_eq!(may_be_lock(bytes.as_bytes()), may_be, "{bytes}");
+        }
         for (name, bytes, ours) in [
             (LOCK_SCHEMA_FILE, schema.as_str(), true),
             (LOCK_SCHEMA_BESIDE_FILE, schema.as_str(), true),

@@ -3,26 +3,31 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use config::Environment;
+use config::{Environment, Target};
 use deployer::{DeployError, Plan, ProblemKind};
+use futures_util::future::join_all;
 use ledger::Ledger;
 use lock_model::{BranchName, ErrorClass, Lock, ReleaseId};
 use process::Priority;
 
 use crate::context::Context;
-use crate::engine::{Planning, Probes, fetch_manifests, needs, taken_tag};
+use crate::engine::{Missing, Planning, Probes, fetch_manifests, needs, taken_tag};
 use crate::error::{ErrorKind, Problem, Result};
 use crate::inputs::Unreadable;
 use crate::plan_marks::PlanMarks;
 use crate::policy_found::PolicyFound;
 use crate::refs_in_the_way::Branches;
 use crate::report::markdown::UnpinnedRow;
-use crate::report::v1::{MergePlan, PlanVerdict, SharedProblem};
+use crate::report::v1::{MergePlan, PlanVerdict, SharedProblem, WrittenThing};
 use crate::revision::Revision;
 use crate::unpinned_images::{self, UnpinnedRules, rendering};
 
 /// How long the services' repositories are waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a cluster is waited for: what it would answer is asked again by the run that deploys.
+const CLUSTER_PATIENCE: cluster::Patience =
+    cluster::Patience { request: Duration::from_secs(15), retries: Duration::from_secs(15) };
 
 /// The merge result of a pull request, with the lock that it will have.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +64,8 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// Plans what merging would deploy to each of these environments, in their order. `found` has the rules of those that run
-/// the branch.
+/// Plans what merging would deploy to each of these environments, side by side and in their order. `found` has the rules of
+/// those that run the branch.
 pub(crate) async fn plan_merge(
     merge: &Merge<'_>,
     environments: &[&Environment],
@@ -69,88 +74,108 @@ pub(crate) async fn plan_merge(
     let Merge { context, revision, lock, .. } = *merge;
     let missing = fetch_manifests(context, revision, lock, environments, PATIENCE).await?;
     let branches = Branches::read(context).await?;
-    let mut plans = Vec::new();
-    for environment in environments {
-        let planning = merge.planning(environment);
-        let mut findings = Findings::default();
-        let draft = match planning.draft(&missing) {
-            Ok(draft) => Some(draft),
-            Err(error) if error.kind() == ErrorKind::Usage => {
-                findings.wrong("", error.message());
-                None
+    let plans =
+        environments.iter().map(|environment| Box::pin(plan_one(merge, environment, found, &missing, &branches)));
+    join_all(plans).await.into_iter().collect()
+}
+
+async fn plan_one(
+    merge: &Merge<'_>,
+    environment: &Environment,
+    found: &[PolicyFound],
+    missing: &Missing,
+    branches: &Branches,
+) -> Result<PlannedMerge> {
+    let Merge { context, revision, .. } = *merge;
+    let planning = merge.planning(environment);
+    let mut findings = Findings::default();
+    let draft = match planning.draft(missing) {
+        Ok(mut draft) => {
+            draft.ask_with_patience(CLUSTER_PATIENCE);
+            Some(draft)
+        }
+        Err(error) if error.kind() == ErrorKind::Usage => {
+            findings.wrong("", error.message());
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let mut unpinned = Vec::new();
+    let mut plan = None;
+    if let Some(draft) = &draft {
+        findings.unread(&draft.unread, merge.must_be_pushed);
+        findings.problems.extend(draft.expired_sentence().map(|sentence| Problem::new("", sentence)));
+        match draft.render(context, Priority::Usual).await {
+            Err(DeployError::Problems(problems)) => {
+                findings.problems.extend(problems.as_slice().iter().map(rendering));
+                findings.hints.extend(Box::pin(draft.hints_of(context, &problems)).await);
             }
-            Err(error) => return Err(error),
-        };
-        let mut unpinned = Vec::new();
-        let mut plan = None;
-        if let Some(draft) = &draft {
-            findings.unread(&draft.unread, merge.must_be_pushed);
-            findings.problems.extend(draft.expired_sentence().map(|sentence| Problem::new("", sentence)));
-            match draft.render(context, Priority::Usual).await {
-                Err(DeployError::Problems(problems)) => {
-                    findings.problems.extend(problems.as_slice().iter().map(rendering));
-                    findings.hints.extend(Box::pin(draft.hints_of(context, &problems)).await);
-                }
-                // What this machine cannot render, the one that deploys may.
-                Err(error) => findings.open("", format!("whether its charts can be rendered: {error}")),
-                Ok(rendered) => {
-                    let rules = unpinned_rules(merge, environment, found).await;
-                    let today = context.now().date();
-                    unpinned = unpinned_images::rows_of(environment, &rendered.unpinned_images, &rules, today);
-                    let refused = rules.refusals(&rendered.unpinned_images, today);
-                    findings.problems.extend(unpinned_images::problems(context, revision, &refused).await);
-                    // A service that is not in the request would be one that is taken away.
-                    if draft.unread.is_empty() {
-                        plan = match draft.compare(context).await {
-                            Ok(answer) => findings.compared(answer),
-                            Err(error) => {
-                                findings.open("", format!("what changes there: {}", error.message()));
-                                None
-                            }
-                        };
-                    }
+            // What this machine cannot render, the one that deploys may.
+            Err(error) => findings.open("", format!("whether its charts can be rendered: {error}")),
+            Ok(rendered) => {
+                let rules = unpinned_rules(merge, environment, found).await;
+                let today = context.now().date();
+                unpinned = unpinned_images::rows_of(environment, &rendered.unpinned_images, &rules, today);
+                let refused = rules.refusals(&rendered.unpinned_images, today);
+                findings.problems.extend(unpinned_images::problems(context, revision, &refused).await);
+                // A service that is not in the request would be one that is taken away.
+                if draft.unread.is_empty() {
+                    plan = match draft.compare(context).await {
+                        Ok(answer) => findings.compared(answer),
+                        Err(error) => {
+                            findings.not_compared(error.message(), error.causes());
+                            None
+                        }
+                    };
                 }
             }
         }
-        findings.problems.extend(branches.in_the_way_of(environment));
-        findings.problems.extend(taken_tag(context, merge.ledger, environment, merge.release).await?);
-        let mut needs = needs(context, revision, environment, &environment.suites, Probes::Asked)?;
-        needs.read_settings(revision, environment);
-        findings.problems.extend(needs.problems.into_iter().chain(needs.programs));
-        if !needs.variables.is_empty() {
-            let names: Vec<String> = needs.variables.keys().map(|name| format!("`{name}`")).collect();
-            findings.open("", format!("variables of the job that deploys: {}", names.join(", ")));
-        }
-        if !needs.files.is_empty() {
-            let names: Vec<String> = needs.files.keys().map(|name| format!("`{name}`")).collect();
-            findings.open("", format!("files of the machine that deploys: {}", names.join(", ")));
-        }
-        let marks = match (&draft, &plan) {
-            (Some(draft), Some(plan)) => Box::pin(PlanMarks::of(context, &planning, &draft.destination, plan)).await,
-            (Some(_) | None, _) => PlanMarks::default(),
-        };
-        let request = draft.map(|draft| draft.request);
-        plans.push(PlannedMerge {
-            report: MergePlan {
-                environment: environment.name.clone(),
-                decides: environment.branch.as_ref() == Some(merge.into),
-                verdict: if findings.problems.is_empty() { PlanVerdict::Deploys } else { PlanVerdict::Refused },
-                services: request.as_ref().map_or(0, |request| request.services.len()),
-                changes: plan.as_ref().map(|plan| plan.changes.len()),
-                quotas: marks.quotas.clone(),
-                migrations: marks.migrations.clone(),
-                marked: marks.objects.clone(),
-                problems: SharedProblem::join(findings.problems),
-                hints: findings.hints.into_iter().collect(),
-                not_checked: SharedProblem::join(findings.not_checked),
-            },
-            unpinned,
-            not_deployed: request.map(|request| request.not_deployed).unwrap_or_default(),
-            plan,
-            marks,
-        });
     }
-    Ok(plans)
+    findings.problems.extend(branches.in_the_way_of(environment));
+    findings.problems.extend(taken_tag(context, merge.ledger, environment, merge.release).await?);
+    let mut needs = needs(context, revision, environment, &environment.suites, Probes::Asked)?;
+    needs.read_settings(revision, environment);
+    for (problem, hint) in needs.problems {
+        findings.problems.push(problem);
+        findings.hints.insert(hint);
+    }
+    findings.problems.extend(needs.programs);
+    if !needs.variables.is_empty() {
+        let names: Vec<String> = needs.variables.keys().map(|name| format!("`{name}`")).collect();
+        findings.open("", format!("variables of the job that deploys: {}", names.join(", ")));
+    }
+    if !needs.files.is_empty() {
+        let names: Vec<String> = needs.files.keys().map(|name| format!("`{name}`")).collect();
+        findings.open("", format!("files of the machine that deploys: {}", names.join(", ")));
+    }
+    let marks = match (&draft, &plan) {
+        (Some(draft), Some(plan)) => Box::pin(PlanMarks::of(context, &planning, &draft.destination, plan)).await,
+        (Some(_) | None, _) => PlanMarks::default(),
+    };
+    let request = draft.map(|draft| draft.request);
+    Ok(PlannedMerge {
+        report: MergePlan {
+            environment: environment.name.clone(),
+            decides: environment.branch.as_ref() == Some(merge.into),
+            verdict: if findings.problems.is_empty() { PlanVerdict::Deploys } else { PlanVerdict::Refused },
+            services: request.as_ref().map_or(0, |request| request.services.len()),
+            changes: plan.as_ref().map(|plan| plan.changes.len()),
+            writes: match &environment.target {
+                Some(Target::Helm(_) | Target::Apply(_)) => WrittenThing::Object,
+                Some(Target::Render(_)) | None => WrittenThing::File,
+            },
+            quotas: marks.quotas.clone(),
+            migrations: marks.migrations.clone(),
+            marked: marks.objects.clone(),
+            problems: SharedProblem::join(findings.problems),
+            hints: findings.hints.into_iter().collect(),
+            not_checked: SharedProblem::join(findings.not_checked),
+        },
+        unpinned,
+        not_deployed: request.map(|request| request.not_deployed).unwrap_or_default(),
+        plan,
+        marks,
+    })
 }
 
 /// What is found out about one environment.
@@ -168,6 +193,11 @@ impl Findings {
 
     fn open(&mut self, subject: &str, message: impl Into<String>) {
         self.not_checked.push(Problem::new(subject, message));
+    }
+
+    /// A place that gives no answer, with the reason.
+    fn not_compared(&mut self, message: &str, causes: Vec<String>) {
+        self.not_checked.push(Problem::new("", format!("what changes there: {message}")).details(causes));
     }
 
     /// What is wrong with content is a problem; content that cannot be had is one where it must be pushed.
@@ -204,9 +234,8 @@ impl Findings {
                 }
             }
             Err(error) => {
-                let causes: Vec<String> = crate::error::causes(std::error::Error::source(&error));
-                let problem = Problem::new("", format!("what changes there: {error}")).details(causes);
-                self.not_checked.push(problem);
+                let causes = crate::error::causes(std::error::Error::source(&error));
+                self.not_compared(&error.to_string(), causes);
             }
         }
         None

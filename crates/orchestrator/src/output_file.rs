@@ -13,26 +13,17 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result, storage};
 
-/// What [`write_output`] does about folders that are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingFolders {
-    /// They are made.
-    Make,
-    /// They are an error.
-    Refuse,
-}
-
-/// Writes a file: old or new, never a mix.
+/// Writes a file: old or new, never a mix. Folders that are missing on the way are made.
 ///
 /// No part of the path below `work_tree` may be a symbolic link, nor any part of a relative path, nor the file itself;
 /// the folders on the way to a work tree, or of another absolute path, are the caller's own.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] for a link, a folder or device in its place, and a missing folder; [`ErrorKind::Storage`] where the
-/// disk is full, read-only or not to be written to.
-pub fn write_output(work_tree: Option<&Path>, path: &Path, bytes: &[u8], missing: MissingFolders) -> Result<()> {
-    let output = Output { path, missing };
+/// [`ErrorKind::Usage`] for a link, and for a folder or device in its place; [`ErrorKind::Storage`] where the disk is full,
+/// read-only or not to be written to.
+pub fn write_output(work_tree: Option<&Path>, path: &Path, bytes: &[u8]) -> Result<()> {
+    let output = Output(path);
     let name = output.name()?;
     let Folder { opened: folder, is_whole: _ } = output.folder(work_tree, Walk::Make)?;
     output.may_stand(&folder, name)?;
@@ -50,8 +41,8 @@ pub fn write_output(work_tree: Option<&Path>, path: &Path, bytes: &[u8], missing
 /// # Errors
 ///
 /// As [`write_output`].
-pub fn check_output(work_tree: Option<&Path>, path: &Path, missing: MissingFolders) -> Result<()> {
-    let output = Output { path, missing };
+pub fn check_output(work_tree: Option<&Path>, path: &Path) -> Result<()> {
+    let output = Output(path);
     let name = output.name()?;
     let Folder { opened: folder, is_whole } = output.folder(work_tree, Walk::Look)?;
     if is_whole {
@@ -100,7 +91,7 @@ fn create(folder: &OwnedFd, beside: &OsStr) -> Result<OwnedFd, Errno> {
 /// What happens on the way to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Walk {
-    /// Folders that are missing are made, where the caller wants them.
+    /// Folders that are missing are made.
     Make,
     /// The way ends at a folder that would be made.
     Look,
@@ -114,19 +105,16 @@ struct Folder {
 }
 
 /// One file that is to be written.
-struct Output<'a> {
-    path: &'a Path,
-    missing: MissingFolders,
-}
+struct Output<'a>(&'a Path);
 
 impl Output<'_> {
     fn name(&self) -> Result<&OsStr> {
-        self.path.file_name().ok_or_else(|| self.refused("names no file"))
+        self.0.file_name().ok_or_else(|| self.refused("names no file"))
     }
 
     /// Opens the folder of the file, part by part.
     fn folder(&self, work_tree: Option<&Path>, walk: Walk) -> Result<Folder> {
-        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let folder = self.0.parent().unwrap_or(Path::new(""));
         let below = work_tree.and_then(|top| Some((top, folder.strip_prefix(top).ok()?)));
         let (start, parts) = match below {
             Some((top, parts)) => (top, parts),
@@ -150,13 +138,12 @@ impl Output<'_> {
 
     /// A folder outside of a work tree, in which links are the caller's own.
     fn own_folder(&self, folder: &Path, walk: Walk) -> Result<Folder> {
-        let there = match (self.missing, walk) {
-            (MissingFolders::Refuse, _) => folder,
-            (MissingFolders::Make, Walk::Make) => {
+        let there = match walk {
+            Walk::Make => {
                 std::fs::create_dir_all(folder).map_err(|error| self.failed(error))?;
                 folder
             }
-            (MissingFolders::Make, Walk::Look) => folder.ancestors().find(|part| part.exists()).unwrap_or(folder),
+            Walk::Look => folder.ancestors().find(|part| part.exists()).unwrap_or(folder),
         };
         let opened = open(there).map_err(|error| self.failed(error))?;
         Ok(Folder { opened, is_whole: there == folder })
@@ -166,21 +153,19 @@ impl Output<'_> {
     fn next(&self, folder: &OwnedFd, name: &OsStr, walk: Walk) -> Result<Option<OwnedFd>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let open = || rustix::fs::openat(folder.as_fd(), name, flags, Mode::empty());
-        let opened = match (open(), self.missing, walk) {
-            (Err(Errno::NOENT), MissingFolders::Make, Walk::Look) => return Ok(None),
-            (Err(Errno::NOENT), MissingFolders::Make, Walk::Make) => {
-                match rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
-                    Ok(()) | Err(Errno::EXIST) => open(),
-                    Err(error) => Err(error),
-                }
-            }
-            (Err(Errno::LOOP | Errno::NOTDIR), _, _) => {
+        let opened = match (open(), walk) {
+            (Err(Errno::NOENT), Walk::Look) => return Ok(None),
+            (Err(Errno::NOENT), Walk::Make) => match rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => open(),
+                Err(error) => Err(error),
+            },
+            (Err(Errno::LOOP | Errno::NOTDIR), _) => {
                 return Err(self.refused(&format!(
                     "leads over `{}`, which is a symbolic link or no folder, and no output follows a link",
                     name.display()
                 )));
             }
-            (opened, _, _) => opened,
+            (opened, _) => opened,
         };
         opened.map(Some).map_err(|error| self.failed(error))
     }
@@ -199,11 +184,11 @@ impl Output<'_> {
     }
 
     fn refused(&self, why: &str) -> Error {
-        Error::new(ErrorKind::Usage, format!("`{}` {why}", self.path.display()))
+        Error::new(ErrorKind::Usage, format!("`{}` {why}", self.0.display()))
             .hint("nothing was written: remove it, or name another file")
     }
 
     fn failed(&self, error: impl Into<std::io::Error>) -> Error {
-        storage(ErrorKind::Usage, format!("`{}` cannot be written", self.path.display()), error.into())
+        storage(ErrorKind::Usage, format!("`{}` cannot be written", self.0.display()), error.into())
     }
 }

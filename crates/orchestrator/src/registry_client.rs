@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use config::{Config, RegistrySettings, SourceValue};
 use lock_model::TreePath;
 use process::EnvVars;
-use registry::credentials::{EnvCredential, HelperPrograms};
+use registry::credentials::{CredentialProblem, EnvCredential, HelperPrograms};
 use registry::{
     ClientCertificate, CredentialSources, Credentials, HostOptions, Mirror, PemAuthority, Proxies, Registry,
     RegistryOptions,
@@ -146,10 +146,29 @@ fn credentials(context: &Workspace, access: &RegistryAccess) -> Result<Credentia
             Problem::new("logins", format!("`{path}` {one}"))
                 .details(std::error::Error::source(one).map(ToString::to_string))
         });
-        Error::new(ErrorKind::Usage, "the logins of registries cannot be read")
-            .problems(problems)
-            .hint("nothing was sent to any registry")
+        let failed = Error::new(ErrorKind::Usage, "the logins of registries cannot be read").problems(problems);
+        let mut hints: Vec<&str> = error.problems().iter().map(problem_hint).collect();
+        hints.dedup();
+        hints.into_iter().fold(failed, Error::hint)
     })
+}
+
+/// What to do about a file with logins that is not used.
+fn problem_hint(problem: &CredentialProblem) -> &'static str {
+    match problem {
+        CredentialProblem::InsideWorkTree { .. } => {
+            "keep logins outside of the checkout, in the home folder or a folder of the job"
+        }
+        CredentialProblem::Unreadable(_) => "let this user read the file, or name another with `REGISTRY_AUTH_FILE`",
+        CredentialProblem::HelperName { .. } => {
+            "`credsStore` and `credHelpers` hold the end of a program's name: `ecr-login` for `docker-credential-ecr-login`"
+        }
+        // One that is no JSON, or too large.
+        _ => {
+            "correct the file, or delete it and log in again with `docker login` or `podman login`, which write it; \
+             `REGISTRY_AUTH_FILE` can name another"
+        }
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +176,20 @@ mod tests {
     use lock_model::CONFIG_FILE;
 
     use super::*;
+
+    #[test]
+    fn a_file_with_logins_that_is_not_used_has_a_hint_of_its_own() {
+        let name = || "x/y".to_owned();
+        for (problem, words) in [
+            (CredentialProblem::InsideWorkTree { work_tree: PathBuf::from("/w") }, "outside of the checkout"),
+            (CredentialProblem::Unreadable(std::io::Error::other("x")), "let this user read"),
+            (CredentialProblem::TooLarge { limit: 1 }, "`docker login`"),
+            (CredentialProblem::NotReadable { line: 1, column: 1 }, "`docker login`"),
+            (CredentialProblem::HelperName { setting: name(), name: name() }, "`ecr-login`"),
+        ] {
+            assert!(problem_hint(&problem).contains(words), "{problem}");
+        }
+    }
 
     #[test]
     fn an_authority_that_is_no_pem_is_named_by_its_key() {

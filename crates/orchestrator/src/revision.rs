@@ -1,14 +1,15 @@
 //! What a commit of the superproject says: configuration, gitlinks, lock, and the identities that follow from them. It is
 //! read from git objects; no checkout, no file of the work tree.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use config::{Config, ConfigErrors, Environment, Forge, ServiceAssignment};
 use ledger::{RecordDraft, Step, StepResult};
 use lock_gen::{LockDrift, Scan};
 use lock_model::{
-    CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, LOCK_FILE, Lock, ReleaseId, RepositoryUrl, Source,
-    Timestamp, TreeId, TreePath,
+    CONFIG_FILE, CommitId, ConfigDigest, Digest, EnvironmentName, GITMODULES_FILE, LOCK_FILE, Lock, ReleaseId,
+    RepositoryUrl, Source, Timestamp, TreeId, TreePath,
 };
 
 use crate::context::{Context, git_error};
@@ -46,10 +47,25 @@ pub(crate) struct LockFile {
     pub lock: Lock,
 }
 
+const OF_ANOTHER_TOOL: &str = "another tool's file takes the place of the lock: move it in a pull request, as with `git mv \
+                               locks/lock.yaml locks/old.yaml`; `orchestrator lock migrate` reads those of older pipelines";
+
+/// Whether a file that cannot be read as a lock never was one: those of every version begin with `version`, a number, and `id`.
+pub(crate) fn is_of_another_tool(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let has = |key: &str| text.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(": ")));
+    !(has("version") && has("id"))
+}
+
 impl LockFile {
     /// Parses a lock file; `name` is what errors call it.
     pub(crate) fn parse(bytes: Vec<u8>, name: &str) -> Result<Self> {
-        let lock = lock_model::Lock::parse(&bytes, name).map_err(|error| lock_error(&error))?;
+        let lock = lock_model::Lock::parse(&bytes, name).map_err(|error| {
+            let shown = lock_error(&error);
+            // Where it lies in a tree, another tool's file keeps every command from working.
+            let is_in_the_way = name.ends_with(LOCK_FILE) && is_of_another_tool(&bytes);
+            if is_in_the_way { shown.hint(OF_ANOTHER_TOOL) } else { shown }
+        })?;
         Ok(Self { digest: Digest::of(&bytes), bytes, lock })
     }
 }
@@ -114,13 +130,21 @@ impl Revision {
         if self.scan.problems.is_empty() {
             return Ok(());
         }
-        let problems =
-            self.scan.problems.iter().map(|finding| Problem::new(finding.subject.clone(), finding.message.clone()));
-        Err(Error::new(
-            ErrorKind::Repository,
-            format!("{} of the submodules in {} cannot be used", self.scan.problems.len(), self.commit.short(12)),
-        )
-        .problems(problems))
+        let problems = self.scan.problems.iter();
+        let message = format!("{} of the submodules in {} cannot be used", problems.len(), self.commit.short(12));
+        let hints: BTreeSet<&String> = problems.clone().map(|finding| &finding.hint).collect();
+        let places = problems.clone().map(|finding| Place {
+            // A fault of the tree is at the path that has it.
+            file: finding.line.map_or_else(|| finding.subject.clone(), |_| GITMODULES_FILE.to_owned()),
+            line: finding.line,
+            column: None,
+            message: format!("`{}` {}", finding.subject, finding.message),
+            hint: Some(finding.hint.clone()),
+        });
+        let error = Error::new(ErrorKind::Repository, message)
+            .problems(problems.clone().map(|finding| Problem::new(finding.subject.clone(), finding.sentence())))
+            .at(places);
+        Err(hints.into_iter().fold(error, Error::hint))
     }
 
     pub(crate) fn release(&self, lock: &Lock) -> ReleaseId {
@@ -170,7 +194,12 @@ pub(crate) fn load_config(context: &Workspace, revision: &str) -> Result<Option<
 
 /// Every problem of a configuration, with its place.
 pub(crate) fn config_error(errors: &ConfigErrors) -> Error {
-    let places = errors.problems().iter().map(|problem| Place {
+    Error::new(ErrorKind::Usage, errors.to_string().trim_end()).at(errors.problems().iter().map(place_of))
+}
+
+/// The place of a problem of a configuration, with what is wrong there.
+pub(crate) fn place_of(problem: &config::Problem) -> Place {
+    Place {
         file: problem.file().to_owned(),
         line: problem.line(),
         column: problem.column(),
@@ -179,8 +208,7 @@ pub(crate) fn config_error(errors: &ConfigErrors) -> Error {
             path => format!("{path}: {}", problem.message()),
         },
         hint: problem.hint().map(str::to_owned),
-    });
-    Error::new(ErrorKind::Usage, errors.to_string().trim_end()).at(places)
+    }
 }
 
 /// Parses a configuration; the error lists every problem with its place.

@@ -70,7 +70,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     may_record(context, Step::Gates, RecordResult::Ok).await?;
     let branch = branch_of(&environment)?;
     let demand = LeaseDemand { wait: request.wait, break_for: request.break_lease.as_deref() };
-    let lease = lease_or_break(context, &environment, demand).await?;
+    let lease = Box::pin(lease_or_break(context, &environment, demand)).await?;
     // The run that held the lease before may have moved the branch.
     context.sync()?;
     let commit = commit_of(context, &branch, request.revision.as_deref()).await?;
@@ -79,7 +79,8 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     Box::pin(preflight(context, store.ledger(), &tip, tip.environment(&name)?, Suites::Open)).await?;
     let mut lines = Vec::new();
     if let Some(reason) = &request.lift_hold {
-        lines.extend(lift_hold(context, &mut store, &name, reason, request.accept.as_deref()).await?);
+        let lifted = lift_hold(context, &mut store, &name, reason, request.accept.as_deref());
+        lines.extend(Box::pin(lifted).await?);
     }
     let ready = Box::pin(ready_commit(context, &mut store, &environment, &branch, &tip, OnDifference::Refuse)).await?;
     let (commit, lock_note) = match ready {
@@ -89,6 +90,7 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
     let revision = if commit == tip.commit { *tip } else { Revision::load(context, &commit)? };
     let mut engine = Box::new(Engine::new(context, store, revision, &name, Purpose::Run)?);
     engine.leased_at(lease.broken_at);
+    engine.goes_back = request.on_failure == OnFailure::Rollback;
     lines.extend(lock_note.map(|note| StepLine::ok("lock-commit", note)));
     engine.lines = lines;
     if commits_locks(&environment) {
@@ -171,7 +173,7 @@ async fn after_the_proof(
 /// Refuses a step that the configuration does not ask for in this environment: it would be passed over without a word.
 fn has_key_of(step: Step, environment: &Environment) -> Result<()> {
     let (key, line) = match step {
-        Step::Promote if environment.promote.is_none() => ("promote", "promote: { to: production }"),
+        Step::Promote if environment.promote.is_none() => ("promote", "promote: { to: ENVIRONMENT }"),
         Step::Release if environment.release.is_none() => ("release", "release: { tag: \"release-{date}-{id8}\" }"),
         _ => return Ok(()),
     };

@@ -11,9 +11,10 @@ use git::Git;
 use lock_model::{BranchName, Timestamp, UserName};
 
 use crate::clock::Clock;
-use crate::context::{Surroundings, find_git, git_options, who_acts};
+use crate::context::{Surroundings, find_git, git_error, git_options, who_acts};
 use crate::engine::{APPROVALS_STATUS, LOCK_STATUS, SUITES_STATUS};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hints::shell_word;
 use crate::identity::Actor;
 use crate::labels::other_names;
 use crate::report::v1::{ForgeInitReport, UpdateVerdictReport};
@@ -68,6 +69,7 @@ pub fn init_forge(
     let git = Git::open(&program, repository, git_options(surroundings, Some(&request.bot)))
         .map_err(|error| Error::from_source(ErrorKind::Repository, "the bare repository cannot be opened", error))?;
     let root = folder_around(&git)?;
+    let warnings = unmade_branches(&git, repository, &request.protect)?;
     if git.work_tree().is_some() {
         return Err(Error::new(ErrorKind::Usage, format!("`{}` is no bare repository", repository.display()))
             .hint("make one with `git clone --bare`, and name it with `--repository`"));
@@ -111,7 +113,24 @@ pub fn init_forge(
         WriteOutcome::Created => true,
         WriteOutcome::Updated | WriteOutcome::Unchanged => false,
     };
-    Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created, changes })
+    Ok(ForgeInitReport { forge: root.join("forge").display().to_string(), created, changes, warnings })
+}
+
+/// Says how a branch is made that is protected and not there: no push of a person makes one, and no pull request goes to it.
+/// A repository without any branch gets its first ones before it is a forge, or from its bot.
+fn unmade_branches(git: &Git, repository: &Path, protect: &[(BranchName, Vec<String>)]) -> Result<Vec<String>> {
+    let heads = git.refs("refs/heads/").map_err(|error| git_error("the branches cannot be listed", error))?;
+    let there: Vec<&str> = heads.iter().filter_map(|head| head.name.strip_prefix("refs/heads/")).collect();
+    let protected = |name: &&&str| protect.iter().any(|(branch, _)| branch.as_str() == **name);
+    let Some(from) = there.iter().find(protected).or(there.first()) else { return Ok(Vec::new()) };
+    let missing = protect.iter().filter(|(branch, _)| !there.contains(&branch.as_str()));
+    let folder = shell_word(&repository.display().to_string());
+    let told = missing.map(|(branch, _)| {
+        format!(
+            "`{branch}` is protected and not there, so that the forge refuses every push of it: `git -C {folder} branch {branch} {from}` makes it"
+        )
+    });
+    Ok(told.collect())
 }
 
 /// A required status of this program that it never sets would let nothing be merged. Those of environments have the names of

@@ -1,12 +1,14 @@
 //! The first configuration of a repository: as short as one can be, fitted to its submodules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::ops::Not as _;
 use std::path::Path;
 
+use config::{ConfigErrors, Pattern};
 use git::CommitFacts;
 use lock_gen::Submodule;
-use lock_model::{CONFIG_FILE, TreeId, TreePath};
+use lock_model::{CONFIG_FILE, ImageRepository, ServiceName, TreeId, TreePath};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::first_environment;
@@ -68,8 +70,13 @@ pub fn init_config<'a>(site: impl Into<Site<'a>>, request: &ConfigInitRequest) -
     let yaml = starter(&submodules, request);
     let config = parse_config(CONFIG_FILE, yaml.as_bytes())?;
     let paths: Vec<TreePath> = submodules.iter().map(|submodule| submodule.path.clone()).collect();
-    let mut warnings: Vec<String> =
-        config.assign_services(&paths).err().map(|error| error.to_string().trim_end().to_owned()).into_iter().collect();
+    let mut warnings: Vec<String> = config
+        .assign_services(&paths)
+        .err()
+        .iter()
+        .flat_map(ConfigErrors::problems)
+        .map(config::Problem::line_text)
+        .collect();
     let is_unknown = request.repository.is_none() && images_of(&submodules).starts_with(SOME_REGISTRY);
     if is_unknown {
         warnings.push(format!(
@@ -139,13 +146,49 @@ fn starter(submodules: &[Submodule], request: &ConfigInitRequest) -> String {
     } else {
         request.tags.iter().map(|tag| quoted(tag)).collect()
     };
-    let _written = write!(
-        yaml,
-        "images:\n  repository: {}\n  tags: [{}]\nservices:\n- {{ match: \"**\" }}\n",
-        quoted(&repository),
-        tags.join(", ")
-    );
+    let _written =
+        write!(yaml, "images:\n  repository: {}\n  tags: [{}]\nservices:\n", quoted(&repository), tags.join(", "));
+    for (pattern, name) in names_for(submodules) {
+        let _written = writeln!(yaml, "- {{ match: {}, name: {name} }}", quoted(&pattern));
+    }
+    yaml.push_str("- { match: \"**\" }\n");
     yaml
+}
+
+/// Patterns of the submodules whose folders give no name, or one that another service has, and names for them.
+fn names_for(submodules: &[Submodule]) -> Vec<(String, ServiceName)> {
+    let mut taken = BTreeSet::new();
+    let is_unnamed = |submodule: &&Submodule| {
+        ServiceName::try_from(submodule.path.file_name()).is_ok_and(|name| taken.insert(name)).not()
+    };
+    let unnamed: Vec<&Submodule> = submodules.iter().filter(is_unnamed).collect();
+    let mut named = Vec::new();
+    for Submodule { path, .. } in unnamed {
+        let mut names = [path.file_name(), path.as_str()].into_iter().filter_map(fitted);
+        let Some(pattern) = pattern_of(path, submodules) else { continue };
+        if let Some(name) = names.find(|name| !taken.contains(name)) {
+            taken.insert(name.clone());
+            named.push((pattern, name));
+        }
+    }
+    named
+}
+
+/// The pattern that matches a path and no other one of the submodules; what patterns do not take, such as a space, is `?`.
+fn pattern_of(path: &TreePath, submodules: &[Submodule]) -> Option<String> {
+    let literal = |letter: char| if letter.is_alphanumeric() || "/._-".contains(letter) { letter } else { '?' };
+    let text: String = path.as_str().chars().map(literal).collect();
+    let pattern = Pattern::new(&text).ok()?;
+    let matched = submodules.iter().filter(|submodule| pattern.matches_path(&submodule.path));
+    matched.map(|submodule| &submodule.path).eq([path]).then_some(text)
+}
+
+/// The name of a service that is like a text; `None` where nothing of it can stand in one.
+fn fitted(text: &str) -> Option<ServiceName> {
+    let fits = |letter: char| if letter.is_ascii_lowercase() || letter.is_ascii_digit() { letter } else { '-' };
+    let text: String = text.to_lowercase().chars().map(fits).collect();
+    let parts: Vec<&str> = text.split('-').filter(|part| !part.is_empty()).collect();
+    ServiceName::try_from(parts.join("-")).ok()
 }
 
 /// A text as YAML takes it: JSON is YAML.
@@ -171,8 +214,10 @@ fn images_of(submodules: &[Submodule]) -> String {
         _ => SOME_REGISTRY,
     };
     let owner = owner.to_lowercase();
-    let parts = [registry, owner.as_str(), "{name}"];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+    let folder = if owner.is_empty() { registry.to_owned() } else { format!("{registry}/{owner}") };
+    // Some hosts of repositories are none of images: `dev.azure.com/shop/team/_git`.
+    let is_one = |folder: &str| ImageRepository::try_from(format!("{folder}/name")).is_ok();
+    format!("{}/{{name}}", if is_one(&folder) { folder.as_str() } else { SOME_REGISTRY })
 }
 
 /// What all names begin with, to its last `-`; nothing for a single service.
@@ -212,11 +257,15 @@ mod tests {
         let nested =
             [("a/x-one", "https://gitlab.com/group/sub/one.git"), ("a/x-two", "https://gitlab.com/group/sub/two")];
         let nowhere = [("cart", "https://no-forge.invalid/cart.git")];
+        let azure = [("a", "https://dev.azure.com/shop/team/_git/a"), ("b", "https://dev.azure.com/shop/team/_git/b")];
+        let ipv6 = [("cart", "https://[2001:db8::1]/team/cart")];
         for (of, expected) in [
             (github.as_slice(), "ghcr.io/shop/{name}"),
             (gitea.as_slice(), "git.shop.example:3000/team/{name}"),
             (nested.as_slice(), "registry.gitlab.com/group/sub/{name}"),
             (nowhere.as_slice(), "registry.example.com/{name}"),
+            (azure.as_slice(), "registry.example.com/{name}"),
+            (ipv6.as_slice(), "registry.example.com/{name}"),
         ] {
             let submodules = submodules(of);
             let yaml = starter(&submodules, &ConfigInitRequest::default());
@@ -226,6 +275,20 @@ mod tests {
             let paths: Vec<TreePath> = submodules.iter().map(|submodule| submodule.path.clone()).collect();
             assert_eq!(config.assign_services(&paths).unwrap().len(), of.len());
         }
+    }
+
+    #[test]
+    fn submodules_whose_folders_give_no_name_of_their_own_get_one() {
+        let url = "https://github.com/shop/x";
+        let paths = ["s/Alpha", "s/two words", "x/api", "y/api", "Z/API", "Web", "s/cart"];
+        let of: Vec<(&str, &str)> = paths.into_iter().map(|path| (path, url)).collect();
+        let submodules = submodules(&of);
+        let yaml = starter(&submodules, &ConfigInitRequest::default());
+        let config = parse_config(CONFIG_FILE, yaml.as_bytes()).unwrap();
+        let paths: Vec<TreePath> = submodules.iter().map(|submodule| submodule.path.clone()).collect();
+        let services = config.assign_services(&paths).unwrap_or_else(|errors| panic!("{errors}\n{yaml}"));
+        let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+        assert_eq!(names, ["alpha", "two-words", "api", "y-api", "z-api", "web", "cart"], "{yaml}");
     }
 
     #[test]

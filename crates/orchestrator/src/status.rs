@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
 use crate::lock::lock_file_at;
 use crate::policy_found::PolicyFound;
-use crate::report::v1::{self, Blocked, PolicyReport, StatusReport};
+use crate::report::v1::{self, Blocked, Next, PolicyReport, StatusReport};
 use crate::revision::{Revision, load_config};
 
 /// Where an environment stands, or each one that has a branch, by the configuration of the staging branch.
@@ -37,7 +37,7 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
     for environment in config.iter().flat_map(|config| config.environments.values()).filter(is_asked) {
         let Some(branch) = &environment.branch else { continue };
         context.in_time()?;
-        let (mut suites, mut stopped) = (Vec::new(), None);
+        let (mut suites, mut stopped, mut arrived) = (Vec::new(), None, None);
         // A configuration that cannot be read names no suites; it is a warning above.
         if let Some(head) = context.forge.branch_head(branch).await?
             && load_config(context, head.as_str()).is_ok_and(|config| config.is_some())
@@ -47,10 +47,16 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
                 suites.push(suite_reference(context, &revision, suite)?);
             }
             stopped = blocked(context, store.ledger(), environment, branch.as_str(), &revision).await?;
+            arrived = arrival(context, store.ledger(), environment, &revision)?;
         }
         let steps = plan(&PlanShape { locks: Locks::InTree, suites, then: then(environment) });
         let mut row = v1::status(store.ledger(), &environment.name, &steps);
         row.blocked = stopped;
+        row.next = match (row.next, arrived) {
+            // A first run has nothing to say of a release that is not made yet.
+            (Next::Continue { .. } | Next::Nothing, Some(next)) => next,
+            (next, Some(_) | None) => next,
+        };
         match PolicyFound::of_next(context, store.ledger(), &environment.name, branch.as_str()).await {
             Ok(found) => row.policy = Some(found.report()),
             Err(error) => warnings.push(format!("{}: {}", error.message(), error.causes().join(": "))),
@@ -60,6 +66,22 @@ pub async fn status(context: &Context, only: Option<&EnvironmentName>) -> Result
         environments.push(row);
     }
     Ok(StatusReport { environments, warnings })
+}
+
+/// What `run` would deploy, where the newest commit of the branch has another release than the environment: not one that is
+/// rejected, or that a rollback took out.
+fn arrival(context: &Context, ledger: &Ledger, environment: &Environment, tip: &Revision) -> Result<Option<Next>> {
+    let Some(occupant) = ledger.occupant(&environment.name) else { return Ok(None) };
+    let lock = tip.lock(context)?.filter(|file| tip.mismatches(&file.lock).is_empty());
+    let Some(file) = lock else {
+        let is_made = commits_locks(environment) && rejected_at(context, ledger, tip)?.is_none();
+        return Ok(is_made.then_some(Next::Run { release: None }));
+    };
+    let release = tip.release(&file.lock);
+    let is_there = occupant.entry.release.as_ref() == Some(&release);
+    let is_out = ledger.rolled_back(&environment.name).iter().any(|one| one.release == release);
+    let is_rejected = ledger.rejected(file.lock.id()).is_some();
+    Ok((!is_there && !is_out && !is_rejected).then_some(Next::Run { release: Some(release) }))
 }
 
 /// Why the newest commit of an environment's branch gets no further: the last step that was taken with it failed or was

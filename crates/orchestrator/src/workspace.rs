@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use cluster::{Login, LoginProgram};
 use config::Config;
 use deployer::ProgramVersions;
 use git::{CommitFacts, Git, GitOptions, Transport};
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::context::{Local, Settings, Surroundings, git_error, git_options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, Events};
-use crate::output_file::{MissingFolders, check_output, write_output};
+use crate::output_file::{check_output, write_output};
 
 /// The host of a superproject that has no address: RFC 2606 promises that it never exists.
 const NO_HOST: &str = "https://no-forge.invalid";
@@ -54,6 +55,8 @@ pub struct Workspace {
     pub(crate) suite_redactors: Mutex<BTreeMap<(CommitId, EnvironmentName), Redactor>>,
     /// The versions that programs of deployments have said they have.
     pub(crate) versions: ProgramVersions,
+    /// Logins to clusters by the programs of kubeconfigs.
+    pub(crate) logins: Mutex<Vec<(LoginProgram, Login)>>,
     /// What was opened of submodules, by name, address and commit.
     pub(crate) contents: Mutex<BTreeMap<(String, String, CommitId), Arc<SubmoduleContent>>>,
     /// On whose behalf `git` is run; absent where there is no forge, and where it is not known who acts.
@@ -108,6 +111,7 @@ impl Workspace {
             redactors: Mutex::default(),
             suite_redactors: Mutex::default(),
             versions: ProgramVersions::default(),
+            logins: Mutex::default(),
             contents: Mutex::default(),
             actor,
         })
@@ -217,12 +221,12 @@ impl Workspace {
 
     /// Writes a file that the caller asks for, as [`write_output`](crate::write_output) does.
     pub(crate) fn write_output(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        write_output(self.git.work_tree(), path, bytes, MissingFolders::Refuse)
+        write_output(self.git.work_tree(), path, bytes)
     }
 
     /// Refuses a file that [`write_output`](Self::write_output) could not write.
     pub(crate) fn check_output(&self, path: &Path) -> Result<()> {
-        check_output(self.git.work_tree(), path, MissingFolders::Refuse)
+        check_output(self.git.work_tree(), path)
     }
 
     /// The commit that a revision names: a branch of the forge first, then its tags, then whatever git knows by that
@@ -246,26 +250,7 @@ impl Workspace {
                 return Ok(facts.id);
             }
         }
-        let branch = if self.forge_refs.is_some() { "a branch of the forge" } else { "a branch" };
-        let near = self.nearest_revision(revision).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-        Err(Error::new(ErrorKind::Repository, format!("`{revision}` names no commit"))
-            .hint(format!("{near}give {branch}, a tag or a full commit id")))
-    }
-
-    /// The branch or tag whose name is nearest.
-    fn nearest_revision(&self, revision: &str) -> Option<String> {
-        let branches = match self.forge_refs {
-            Some(own) => format!("{own}/heads/"),
-            None => "refs/heads/".to_owned(),
-        };
-        let names = [branches.as_str(), "refs/tags/", "refs/remotes/origin/"].into_iter().flat_map(|prefix| {
-            let refs = self.git.refs(prefix).unwrap_or_default();
-            refs.into_iter()
-                .filter_map(move |found| Some(found.name.strip_prefix(prefix)?.to_owned()))
-                .collect::<Vec<_>>()
-        });
-        let names: Vec<String> = names.collect();
-        config::nearest(revision, names.iter().map(String::as_str)).map(str::to_owned)
+        Err(no_commit(&self.git, self.forge_refs, revision))
     }
 
     /// Refuses a branch or tag that is called like the first digits of another commit's id: anybody who can push makes one,
@@ -344,6 +329,27 @@ fn without_user(address: &str) -> String {
         }
         Some(_) | None => address.to_owned(),
     }
+}
+
+/// The error of a revision that names no commit, with the branch or tag whose name is nearest.
+pub(crate) fn no_commit(git: &Git, forge_refs: Option<&str>, revision: &str) -> Error {
+    let error = Error::new(ErrorKind::Repository, format!("`{revision}` names no commit"));
+    if revision == "HEAD" {
+        return error
+            .hint("the branch that `HEAD` names has no commit yet: `git switch` to one that has, or `git commit`");
+    }
+    let (branch, branches) = match forge_refs {
+        Some(own) => ("a branch of the forge", format!("{own}/heads/")),
+        None => ("a branch", "refs/heads/".to_owned()),
+    };
+    let names = [branches.as_str(), "refs/tags/", "refs/remotes/origin/"].into_iter().flat_map(|prefix| {
+        let refs = git.refs(prefix).unwrap_or_default();
+        refs.into_iter().filter_map(move |found| Some(found.name.strip_prefix(prefix)?.to_owned())).collect::<Vec<_>>()
+    });
+    let names: Vec<String> = names.filter(|name| name != revision).collect();
+    let near = config::nearest(revision, names.iter().map(String::as_str));
+    let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    error.hint(format!("{near}give {branch}, a tag or a full commit id"))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(crate) enum PullRequestCommand {
     /// Show a pull request: its text, statuses, reviews and comments.
     View {
         /// Its number, or the branch that it merges; default: the branch that the clone is on.
-        #[arg(value_name = "N|BRANCH")]
+        #[arg(value_name = "N|BRANCH", add = super::completions::pull_requests())]
         pull_request: Option<PullRequestName>,
     },
     /// List pull requests.
@@ -62,7 +62,7 @@ pub(crate) enum PullRequestCommand {
     /// Show the statuses of a pull request's head, and those that a merge needs: 1 unless all are successful.
     Checks {
         /// The number of the pull request, or the branch that it merges; default: the branch that the clone is on.
-        #[arg(value_name = "N|BRANCH")]
+        #[arg(value_name = "N|BRANCH", add = super::completions::pull_requests())]
         pull_request: Option<PullRequestName>,
         /// Only those that a merge needs.
         #[arg(long)]
@@ -71,7 +71,7 @@ pub(crate) enum PullRequestCommand {
     /// Take a pull request out of draft.
     Ready {
         /// Its number, or the branch that it merges.
-        #[arg(value_name = "N|BRANCH")]
+        #[arg(value_name = "N|BRANCH", add = super::completions::pull_requests())]
         pull_request: PullRequestName,
     },
     /// Review a pull request.
@@ -81,7 +81,7 @@ pub(crate) enum PullRequestCommand {
     /// Close a pull request without merging it.
     Close {
         /// Its number, or the branch that it merges.
-        #[arg(value_name = "N|BRANCH")]
+        #[arg(value_name = "N|BRANCH", add = super::completions::pull_requests())]
         pull_request: PullRequestName,
         /// A comment that says why, in Markdown.
         #[arg(short, long, value_name = "TEXT")]
@@ -146,7 +146,7 @@ pub(crate) enum PrState {
 #[derive(Debug, clap::Args)]
 pub(crate) struct PrReviewArgs {
     /// The number of the pull request, or the branch that it merges.
-    #[arg(value_name = "N|BRANCH")]
+    #[arg(value_name = "N|BRANCH", add = super::completions::pull_requests())]
     pub pull_request: PullRequestName,
     /// What the reviewer says.
     #[command(flatten)]
@@ -181,7 +181,7 @@ pub(crate) struct VerdictArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct PrMergeArgs {
     /// The number of the pull request, or the branch that it merges.
-    #[arg(value_name = "N|BRANCH")]
+    #[arg(value_name = "N|BRANCH", add = super::completions::pull_requests())]
     pub pull_request: PullRequestName,
     /// Merge only when this is its head, seven digits at least.
     #[arg(long, visible_alias = "match-head-commit", value_name = "SHA")]

@@ -11,9 +11,9 @@ pub(crate) enum ImagesCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImagesExplainArgs {
     /// The service: its name, or its short name.
-    #[arg(add = super::completions::services())]
+    #[arg(add = super::completions::services_and_short_names())]
     pub service: lock_model::ServiceName,
     /// The commit or branch whose gitlink counts.
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    #[arg(long, value_name = "REV", default_value = "HEAD", add = super::completions::revisions())]
     pub rev: String,
 }

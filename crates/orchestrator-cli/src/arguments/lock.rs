@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueHint;
 use lock_model::{EnvironmentName, ServiceName};
 
 use super::EnvironmentArgs;
@@ -34,10 +35,10 @@ pub(crate) enum LockCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockGenerateArgs {
     /// Lock what merging this pull request gives.
-    #[arg(long = "pr", value_name = "N", conflicts_with = "rev", value_parser = super::pull_request)]
+    #[arg(long = "pr", value_name = "N", conflicts_with = "rev", value_parser = super::pull_request, add = super::completions::pull_requests())]
     pub pull_request: Option<u64>,
     /// Lock this commit or branch.
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    #[arg(long, value_name = "REV", default_value = "HEAD", add = super::completions::revisions())]
     pub rev: String,
     /// Resolve only this service and keep the other entries of the earlier lock; can be given several times.
     #[arg(long, value_name = "SERVICE", add = super::completions::services())]
@@ -62,10 +63,10 @@ pub(crate) struct LockMigrateArgs {
     /// The older lock, or `-` for standard input: JSON, whatever its name ends with.
     pub file: PathBuf,
     /// The commit that it was made for; default: the newest before `HEAD` whose gitlinks are the lock's.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = super::completions::revisions())]
     pub rev: Option<String>,
     /// Where `orchestrator.yaml` is taken from when that commit has none; default: the branch of `--adopt`, else `HEAD`.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = super::completions::revisions())]
     pub rules: Option<String>,
     /// What images must say about their commit; default: what the configuration says.
     #[arg(long, value_name = "POLICY", value_enum)]
@@ -112,7 +113,7 @@ pub(crate) struct LockCheckArgs {
     /// A lock file, or `-` for standard input; default: `locks/lock.yaml` of the revision.
     pub file: Option<PathBuf>,
     /// The commit or branch whose tree the lock must belong to.
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    #[arg(long, value_name = "REV", default_value = "HEAD", add = super::completions::revisions())]
     pub rev: String,
     /// Ask the remote of every submodule, too, whether its commit is on a branch.
     #[arg(long)]
@@ -123,8 +124,10 @@ pub(crate) struct LockCheckArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockDiffArgs {
     /// The older lock: a file, `-` for standard input, or a revision that holds one.
+    #[arg(value_hint = ValueHint::FilePath)]
     pub before: String,
     /// The newer lock: a file, `-` for standard input, or a revision that holds one.
+    #[arg(value_hint = ValueHint::FilePath)]
     pub after: String,
     /// Show the commits of the services that moved, too; asks their remotes where the commits are not at hand.
     #[arg(long)]
@@ -135,7 +138,7 @@ pub(crate) struct LockDiffArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockShowArgs {
     /// A lock file, `-` for standard input, or a revision that holds one.
-    #[arg(default_value = "HEAD")]
+    #[arg(default_value = "HEAD", value_hint = ValueHint::FilePath)]
     pub lock: String,
 }
 
@@ -143,7 +146,7 @@ pub(crate) struct LockShowArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockPublishArgs {
     /// The pull request.
-    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request, add = super::completions::pull_requests())]
     pub pull_request: u64,
     /// Ask the remote of every submodule whether its commit is on a branch; also where the configuration does not.
     #[arg(long)]
@@ -171,6 +174,7 @@ pub(crate) struct LockCommitArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct LockRejectArgs {
     /// A lock id or at least eight digits of it, a lock file, or a revision that holds one.
+    #[arg(value_hint = ValueHint::FilePath)]
     pub lock: String,
     /// Why, for everybody who meets it later.
     #[arg(long, value_name = "TEXT", value_parser = super::reason)]

@@ -100,7 +100,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "DIR", env = crate::environment::FORGE.name, hide_env_values = true, value_parser = folder())]
     forge: Option<PathBuf>,
     /// User of the local forge who acts; default: the person with git's `user.email`, and the forge's bot where `CI` is `true`.
-    #[arg(long = "as", global = true, value_name = "USER", env = crate::environment::ACTOR.name, hide_env_values = true)]
+    #[arg(long = "as", global = true, value_name = "USER", env = crate::environment::ACTOR.name, hide_env_values = true, add = completions::users())]
     actor: Option<String>,
     /// Output for people, for machines, or for a GitHub Actions log.
     #[arg(short = 'o', long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Human)]
@@ -254,7 +254,7 @@ pub(crate) struct ConfigInitArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ConfigArgs {
     /// Read the file of this commit or branch instead of the work tree's.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = completions::revisions())]
     pub rev: Option<String>,
 }
 

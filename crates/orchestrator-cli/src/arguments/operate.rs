@@ -38,7 +38,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// The commit to run; default: the newest of the environment's branch.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = super::completions::revisions())]
     pub rev: Option<String>,
     /// How long to wait for another run of the same environment, such as `10m`; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
@@ -93,10 +93,10 @@ pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// The commit to plan; default: the newest of the environment's branch.
-    #[arg(long, value_name = "REV", conflicts_with = "pull_request")]
+    #[arg(long, value_name = "REV", conflicts_with = "pull_request", add = super::completions::revisions())]
     pub rev: Option<String>,
     /// Plan what merging this pull request would deploy, also where the environment's turn comes later.
-    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request, add = super::completions::pull_requests())]
     pub pull_request: Option<u64>,
     /// Write the plan into this file: `deploy --plan` deploys it, or nothing.
     #[arg(long, value_name = "FILE", conflicts_with = "pull_request")]
@@ -111,7 +111,7 @@ pub(crate) struct DeployArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// The commit to deploy; default: the newest of the environment's branch.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = super::completions::revisions())]
     pub rev: Option<String>,
     /// How long to wait for another run of the same environment; default: not at all.
     #[arg(long, value_name = "TIME", value_parser = super::duration)]
@@ -154,7 +154,7 @@ pub(crate) struct TestRunArgs {
     #[arg(long, value_name = "SUITE", add = super::completions::suites())]
     pub suite: Vec<SuiteName>,
     /// Run them on what merging this pull request gives, and set its status `orchestrator/suites`.
-    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request, add = super::completions::pull_requests())]
     pub pull_request: Option<u64>,
     /// Write a `JUnit` report into this file.
     #[arg(long, value_name = "FILE")]
@@ -176,7 +176,7 @@ pub(crate) struct ApprovalsArgs {
     #[arg(value_name = "ENVIRONMENT", default_value = "production", add = super::completions::environments())]
     pub environment: EnvironmentName,
     /// The promotion pull request; default: the open one.
-    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request)]
+    #[arg(long = "pr", value_name = "N", value_parser = super::pull_request, add = super::completions::pull_requests())]
     pub pull_request: Option<u64>,
 }
 
@@ -187,7 +187,7 @@ pub(crate) struct ReleaseArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// The commit; default: the newest of the environment's branch.
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", add = super::completions::revisions())]
     pub rev: Option<String>,
 }
 
@@ -198,7 +198,7 @@ pub(crate) struct RollbackArgs {
     #[command(flatten)]
     pub environment: EnvironmentArgs,
     /// The release's tag; default: the release before the present one.
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", add = super::completions::releases())]
     pub to: Option<String>,
     /// Why, for everybody who meets the hold later.
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["dry_run", "check"], value_parser = super::reason)]

@@ -2,9 +2,12 @@
 
 use config::ShowOrigin;
 use orchestrator::report::v1::ConfigCheckReport;
-use orchestrator::{ConfigInitRequest, Opened, Result, check_config, init_config, show_config, suggest_image_values};
+use orchestrator::{
+    Clock as _, ConfigInitRequest, Opened, Result, check_config, init_config, show_config, suggest_image_values,
+};
 
 use crate::arguments::{ConfigCheckArgs, ConfigInitArgs, ConfigShowArgs, GlobalArgs};
+use crate::clock::clock;
 use crate::output::Shown;
 use crate::surroundings::surroundings;
 
@@ -18,7 +21,8 @@ pub(crate) async fn suggest(opened: &Opened, args: &ConfigCheckArgs, global: &Gl
 }
 
 fn judged(args: &ConfigCheckArgs, global: &GlobalArgs) -> Result<ConfigCheckReport> {
-    check_config(&global.repository, args.config.rev.as_deref(), global.forge().as_deref(), &surroundings())
+    let (revision, forge) = (args.config.rev.as_deref(), global.forge());
+    check_config(&global.repository, revision, forge.as_deref(), &surroundings(), clock()?.now().date())
 }
 
 pub(crate) fn show(args: &ConfigShowArgs, global: &GlobalArgs) -> Result<Shown> {

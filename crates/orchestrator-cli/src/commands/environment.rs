@@ -74,7 +74,7 @@ pub(crate) async fn plan(opened: &Opened, args: &PlanArgs) -> Result<Shown> {
 }
 
 pub(crate) async fn drift(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {
-    Ok(Shown::report(&library::drift(context, &args.name).await?))
+    Ok(Shown::report(&Box::pin(library::drift(context, &args.name)).await?))
 }
 
 pub(crate) async fn verify(context: &Context, args: &EnvironmentArgs) -> Result<Shown> {

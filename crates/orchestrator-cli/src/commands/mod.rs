@@ -47,7 +47,7 @@ impl Session {
     /// Runs a command that needs a runtime.
     pub(crate) async fn dispatch(&self, command: Command) -> Result<Shown> {
         match command {
-            Command::Lock(command) => lock::run(self, command).await,
+            Command::Lock(command) => Box::pin(lock::run(self, command)).await,
             Command::Images(ImagesCommand::Explain(args)) => images::explain(&self.opened_to_read()?, &args).await,
             Command::Run(args) => environment::run(&self.context()?, args).await,
             Command::Health(args) => environment::health(&self.context()?, &args).await,
@@ -60,7 +60,7 @@ impl Session {
             Command::Promote(args) => environment::promote(&self.context()?, &args).await,
             Command::Approvals(args) => environment::approvals(&self.context()?, &args).await,
             Command::Release(args) => environment::release(&self.context()?, &args).await,
-            Command::Rollback(args) => environment::rollback(&self.context()?, args).await,
+            Command::Rollback(args) => Box::pin(environment::rollback(&self.context()?, args)).await,
             Command::Hold(args) => environment::hold(&self.context()?, &args).await,
             Command::Unhold(args) => environment::unhold(&self.context()?, &args).await,
             Command::Policy(PolicyCommand::Accept(args)) => environment::accept_policy(&self.context()?, &args).await,

@@ -37,14 +37,15 @@ pub(super) async fn run(context: &Context, command: PullRequestCommand) -> Resul
 
 /// The number of the pull request that was named, or of the one that merges the branch that the clone is on.
 async fn number_or_present(context: &Context, named: Option<PullRequestName>) -> Result<u64> {
-    let named = named.map_or_else(|| context.present_branch().map(PullRequestName::Head), Ok)?;
+    let hint = "name the pull request by its number, or by the branch that it merges";
+    let named = named.map_or_else(|| context.present_branch(hint).map(PullRequestName::Head), Ok)?;
     library::find_pull_request(context, &named).await
 }
 
 async fn create(context: &Context, args: PrCreateArgs) -> Result<Shown> {
     let head = match args.head {
         Some(head) => head,
-        None => context.present_branch()?,
+        None => context.present_branch("name one: `--head BRANCH`")?,
     };
     let readiness = if args.draft { Readiness::Draft } else { Readiness::Ready };
     let new = NewPullRequest::new(head, args.base, args.title).body(args.body).readiness(readiness);

@@ -7,7 +7,7 @@ use clap_complete::env::Shells;
 use crate::arguments::{self, CompletionArgs, ManArgs};
 use crate::environment;
 use crate::output::Shown;
-use orchestrator::{Error, ErrorKind, MissingFolders, Result};
+use orchestrator::{Error, ErrorKind, Result};
 
 /// Prints what makes a shell ask this program for completions.
 pub(crate) fn completion(args: &CompletionArgs) -> Result<Shown> {
@@ -50,7 +50,7 @@ fn write_pages(command: &clap::Command, name: &str, folder: &Path, written: &mut
     let file = format!("{name}.1");
     let path = folder.join(&file);
     let text = page(command)?;
-    orchestrator::write_output(None, &path, text.as_bytes(), MissingFolders::Make)?;
+    orchestrator::write_output(None, &path, text.as_bytes())?;
     written.push(file);
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
         write_pages(sub, &format!("{name}-{}", sub.get_name()), folder, written)?;

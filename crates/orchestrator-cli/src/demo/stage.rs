@@ -4,16 +4,18 @@ use std::io::{BufRead as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use process::{EnvVars, Invocation, Program};
+use process::{EnvVars, Invocation, ProcessErrorKind, Program};
 
 use super::server::Server;
 use super::shop::Shop;
-use crate::environment;
 use crate::surroundings::children;
+use crate::{environment, interruption};
 use orchestrator::{Error, ErrorKind, Result};
 
 /// Longest time of one command.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// How long an interrupted command may take to end in order.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// One scene of the transcript.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -176,12 +178,19 @@ impl Stage {
         expected: i32,
         show: Show,
     ) -> Result<String> {
+        if interruption::is_requested() {
+            return Err(interrupted(format!("the demo was interrupted before `{command}`")));
+        }
         self.say(&format!("\n$ {command}\n"));
-        let output = invocation
-            .current_dir(folder)
-            .deadline(DEADLINE)
-            .run()
-            .map_err(|error| Error::from_source(ErrorKind::Bug, format!("`{command}` did not end"), error))?;
+        let invocation =
+            invocation.current_dir(folder).deadline(DEADLINE).grace(GRACE).interrupt(&interruption::interrupt());
+        let output = invocation.run().map_err(|error| {
+            if matches!(error.kind(), ProcessErrorKind::Interrupted) {
+                interrupted(format!("the demo was interrupted in `{command}`"))
+            } else {
+                Error::from_source(ErrorKind::Bug, format!("`{command}` did not end"), error)
+            }
+        })?;
         let text = format!("{}{}", output.stderr_text(), output.stdout_text());
         let shown = match show {
             Show::All => text.clone(),
@@ -234,6 +243,10 @@ fn words(line: &str) -> Vec<String> {
 
 fn first_line(text: &str) -> String {
     text.lines().next().map(|line| format!("{line}\n")).unwrap_or_default()
+}
+
+fn interrupted(message: String) -> Error {
+    Error::new(ErrorKind::Interrupted, message)
 }
 
 fn failed(what: &str, error: std::io::Error) -> Error {

@@ -1,7 +1,9 @@
 //! What a command says: one report, shown for people, for machines or for GitHub Actions.
 
+mod failure;
 mod github;
 pub(crate) mod markdown;
+mod markdown_text;
 mod page;
 mod printer;
 mod progress;

@@ -2,11 +2,11 @@
 
 use std::ops::{Add, AddAssign};
 
-use lock_model::escaping::{code_block, escape_markdown, escape_terminal, escape_terminal_lines};
+use lock_model::escaping::{code_block, escape_terminal, escape_terminal_lines};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use super::Table;
 use super::tone::{Screen, Tone};
+use super::{Table, markdown_text};
 
 /// Complete lines and tables. Nothing in it is escaped but the cells of its tables.
 #[derive(Clone, Debug, Default)]
@@ -161,7 +161,7 @@ impl Item {
     }
 
     fn to_markdown(&self) -> String {
-        format!("{}- {}\n", "  ".repeat(self.depth), escape_markdown(&self.text))
+        format!("{}- {}\n", "  ".repeat(self.depth), markdown_text::line(&self.text))
     }
 }
 
@@ -201,7 +201,8 @@ fn format_table(table: &Table) -> String {
 
 /// Lines as Markdown, with a break at the end of each.
 fn paragraphs(text: &str) -> String {
-    let line = |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{}  \n", escape_markdown(line)) };
+    let line =
+        |line: &str| if line.is_empty() { "\n".to_owned() } else { format!("{}  \n", markdown_text::line(line)) };
     text.lines().map(line).collect()
 }
 

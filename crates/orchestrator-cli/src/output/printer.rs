@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
 use super::shown::Json;
-use super::{Console, Format, Page, Screen, Shown, Tone, github};
+use super::{Console, Format, Page, Screen, Shown, Tone, failure, github, markdown_text};
 use crate::environment::STEP_SUMMARY;
 use crate::exit_code::ExitCode;
 
@@ -59,15 +59,24 @@ impl Printer {
             Format::Github => {
                 let mut text = github::inert(&human);
                 for warning in &shown.warnings {
-                    let warning = escape_terminal_lines(&bounded(warning));
-                    text.push_str(&github::annotation("warning", "orchestrator", &warning));
+                    text.push_str(&match shown.places.get(warning) {
+                        Some(place) => github::annotation_at("warning", "orchestrator", place),
+                        None => {
+                            github::annotation("warning", "orchestrator", &escape_terminal_lines(&bounded(warning)))
+                        }
+                    });
                 }
                 if shown.code != ExitCode::DONE {
                     for problem in shown.page.problems() {
                         text.push_str(&github::annotation("error", shown.code.word(), &bounded(&problem)));
                     }
                 }
-                let page = shown.markdown.clone().unwrap_or_else(|| shown.page.to_markdown());
+                let page = shown.markdown.clone().unwrap_or_else(|| {
+                    let said = |warning: &String| format!("warning: {}", bounded(warning));
+                    let warnings: Vec<String> = shown.warnings.iter().map(said).collect();
+                    let page = shown.page.to_markdown();
+                    if warnings.is_empty() { page } else { format!("{page}\n{}", markdown_text::items(&warnings)) }
+                });
                 log.write_all(github::inert(&notes.to_text(&log_screen)).as_bytes())
                     .and_then(|()| out.write_all(text.as_bytes()))
                     .and_then(|()| append(self.summary.as_deref(), &page))
@@ -89,7 +98,7 @@ impl Printer {
                 io::stdout()
                     .lock()
                     .write_all((github::inert(&page.to_text(&self.console.out)) + &annotation).as_bytes())
-                    .and_then(|()| append(self.summary.as_deref(), &code_block(&text)))
+                    .and_then(|()| append(self.summary.as_deref(), &summary(error, &text)))
             }
         };
         ended(written, code)
@@ -213,6 +222,14 @@ fn annotations(error: &Error, code: ExitCode) -> String {
     problems.iter().map(each).collect()
 }
 
+/// An error in the step summary.
+fn summary(error: &Error, text: &str) -> String {
+    match error.ended_run() {
+        Some(run) => failure::to_markdown(error, run, text),
+        None => code_block(text),
+    }
+}
+
 /// An error for people.
 fn human(error: &Error) -> Page {
     let mut page = Page::toned(Tone::Bad, "error:") + format!(" {}\n", bounded(error.message()));
@@ -226,6 +243,11 @@ fn human(error: &Error) -> Page {
             page += format!("      {}\n", indent(detail, 6));
         }
     }
+    let dossier = error.ended_run().and_then(|run| run.dossier.as_ref());
+    let progress: Vec<String> = dossier.into_iter().flat_map(failure::progress).collect();
+    if !progress.is_empty() {
+        page += format!("  {}\n", progress.join("; "));
+    }
     for hint in error.hints() {
         page += "  ";
         page += Page::hint(indent(&bounded(hint), 4));
@@ -236,20 +258,37 @@ fn human(error: &Error) -> Page {
 /// An error for machines.
 fn document(error: &Error, code: ExitCode) -> Value {
     let each = |texts: &[String]| texts.iter().map(|text| bounded(text)).collect::<Vec<String>>();
-    // Where the places are the problems, the message lists them for people.
-    let places = error.places().iter().filter(|_| error.all_problems().is_empty());
-    let places = places.map(|place| {
-        let mut problem = ListedProblem::from(place.clone());
-        problem.message = bounded(&problem.message);
-        problem
-    });
-    json!({
+    let (places, all) = (error.places(), error.all_problems());
+    let listed: Vec<ListedProblem> = if all.is_empty() {
+        // Where the places are the problems, the message lists them for people.
+        let listed = places.iter().map(|place| {
+            let mut problem = ListedProblem::from(place.clone());
+            problem.message = bounded(&problem.message);
+            problem
+        });
+        listed.collect()
+    } else {
+        // Each problem has its own place, or none has.
+        let mut places = places.iter().filter(|_| places.len() == all.len());
+        problems(error).into_iter().map(|problem| ListedProblem::at(problem, places.next())).collect()
+    };
+    let mut document = json!({
         "kind": code.word(),
         "message": bounded(error.message()),
         "causes": each(&error.causes()),
-        "problems": problems(error).into_iter().map(ListedProblem::from).chain(places).collect::<Vec<_>>(),
+        "problems": listed,
         "hints": each(error.hints()),
-    })
+    });
+    if let Some(run) = error.ended_run() {
+        document["steps"] = json!(run.steps);
+        if let Some(dossier) = &run.dossier {
+            document["dossier"] = json!(dossier);
+        }
+        if !run.not_rolled_back.is_empty() {
+            document["not_rolled_back"] = json!(run.not_rolled_back);
+        }
+    }
+    document
 }
 
 /// Indents the second and later lines.
@@ -340,7 +379,9 @@ mod tests {
         let sandbox = test_support::Sandbox::new();
         std::fs::write(sandbox.join("orchestrator.yaml"), "version: 1\nimages: { revision: no }\n").unwrap();
         let surroundings = crate::surroundings::surroundings();
-        let error = orchestrator::check_config(&sandbox.join("."), None, None, &surroundings).unwrap_err();
+        let error =
+            orchestrator::check_config(&sandbox.join("."), None, None, &surroundings, "2025-11-20".parse().unwrap())
+                .unwrap_err();
         let problem = document(&error, ErrorKind::Usage.into())["problems"][0].clone();
         assert_eq!((&problem["line"], &problem["column"]), (&json!(2), &json!(21)), "{problem}");
         let message = problem["message"].as_str().unwrap_or_default();

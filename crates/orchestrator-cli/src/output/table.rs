@@ -1,8 +1,9 @@
 //! Results that people compare: aligned columns, no frame, so that they paste well.
 
-use lock_model::escaping::{escape_markdown, escape_terminal};
+use lock_model::escaping::escape_terminal;
 use unicode_width::UnicodeWidthStr;
 
+use super::markdown_text;
 use super::tone::{Screen, Tone};
 
 /// What stands between two columns.
@@ -111,10 +112,10 @@ impl Table {
     /// The same as a table in Markdown, with every column.
     pub(super) fn to_markdown(&self) -> String {
         let line = |cells: &mut dyn Iterator<Item = String>| format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "));
-        let mut text = line(&mut self.headings.iter().map(|heading| escape_markdown(heading)));
+        let mut text = line(&mut self.headings.iter().map(|heading| markdown_text::line(heading)));
         text.push_str(&line(&mut self.headings.iter().map(|_| "---".to_owned())));
         for row in &self.rows {
-            text.push_str(&line(&mut row.iter().map(|cell| escape_markdown(&cell.text))));
+            text.push_str(&line(&mut row.iter().map(|cell| markdown_text::line(&cell.text))));
         }
         text
     }

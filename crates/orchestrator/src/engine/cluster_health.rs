@@ -1,19 +1,20 @@
 //! What a cluster is asked before a deployment.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cluster::capacity::Demand;
 use cluster::health::{HealthAnswer, Permission, credentials_health, references_health, replicas_health};
-use cluster::{ClusterErrorKind, Connection, Patience};
-use config::{CheckSeverity, ClusterCheck, ClusterChecks, Environment};
+use cluster::{ClusterErrorKind, Patience};
+use config::{ClusterCheck, ClusterChecks, Environment};
 use deployer::{DeployError, EnvironmentNamespace, OccupiedPlace, Plan};
-use healthcheck::{CheckResult, CheckState, Severity};
+use healthcheck::{CheckResult, CheckState, Severity, late, until_healthy};
 use lock_model::ErrorClass;
 use process::Priority;
 
 use super::container_suites::SuiteNeeds;
 use super::deploy::Deployable;
+use super::health::weight;
 use crate::cluster_target::{ClusterPlace, before};
 use crate::context::Context;
 use crate::error::Result;
@@ -28,7 +29,7 @@ pub(crate) struct ClusterHealth {
 /// What became of the plan of the deployment that the cluster was asked about.
 #[derive(Debug)]
 pub(crate) enum PlanFound {
-    /// None was asked for, or the API server does not answer.
+    /// None was asked for, or the check `api` blocks the deployment already.
     NotMade,
     Made(Box<Plan>),
     Failed(DeployError),
@@ -47,34 +48,36 @@ pub(crate) async fn cluster_health(
     let Some(place) = place else { return Ok(None) };
     let checks = &environment.health.checks;
     let (target, lifetime) = place.open_with_lifetime(context).await?;
-    // One question is asked again within its deadline.
-    let now = Instant::now();
-    let deadline = checks.deadline.min(before(context.deadline, now).saturating_duration_since(now));
-    let part = deadline / 3;
-    let target = target.with_patience(Patience { request: part, retries: part });
-    let connection = target.connection();
+    let until = before(context.deadline, Instant::now());
     let role = format!("`orchestrator permissions {} --role` prints the whole Role", environment.name);
     let remedy = format!("`orchestrator deploy {} --again`", environment.name);
-    let asking = Asking { connection, checks, deadline, remedy, role, suites };
+    let asking = Asking { context, target: &target, checks, until, remedy, role, suites };
     let namespace = place.namespace.namespace.as_str();
     let foreign = deployable.is_none_or(|deployable| deployable.request.occupied == OccupiedPlace::Refuse);
     let environment = environment.name.as_str();
     let (api, namespace_found, nodes, clock) = tokio::join!(
-        asking.ask(ClusterCheck::Api, connection.api_health()),
-        asking.ask(ClusterCheck::Namespace, own_namespace(&target, namespace, environment, foreign)),
-        asking.ask(ClusterCheck::Nodes, connection.nodes_health(checks.ready_nodes)),
-        asking.ask(ClusterCheck::Clock, connection.clock_health(|| context.now())),
+        asking.ask(ClusterCheck::Api, |target, _| async move { target.connection().api_health().await }),
+        asking.ask(ClusterCheck::Namespace, |target, _| async move {
+            own_namespace(&target, namespace, environment, foreign).await
+        }),
+        asking.ask(ClusterCheck::Nodes, |target, _| async move {
+            target.connection().nodes_health(checks.ready_nodes).await
+        }),
+        asking.ask(
+            ClusterCheck::Clock,
+            |target, _| async move { target.connection().clock_health(|| context.now()).await }
+        ),
     );
     let certificate =
-        asking.ask(ClusterCheck::Certificate, async { credentials_health(lifetime, context.now()) }).await;
-    let answers = api.as_ref().is_none_or(|api| api.state == CheckState::Healthy);
+        asking.ask(ClusterCheck::Certificate, |_, _| async { credentials_health(lifetime, context.now()) }).await;
+    let blocks = api.as_ref().is_some_and(|api| api.state != CheckState::Healthy && api.severity == Severity::Block);
     let mut found: Vec<CheckResult> = [api, namespace_found, nodes, clock, certificate].into_iter().flatten().collect();
-    let Some(deployable) = deployable.filter(|_| answers) else {
+    let Some(deployable) = deployable.filter(|_| !blocks) else {
         return Ok(Some(ClusterHealth { checks: found, plan: PlanFound::NotMade }));
     };
     let plan = match deployable.compare(context).await? {
         Ok(plan) => {
-            found.extend(Box::pin(asking.plan(&plan, namespace)).await);
+            found.extend(Box::pin(asking.plan(deployable, &plan, namespace)).await);
             PlanFound::Made(Box::new(plan))
         }
         Err(error) if error.class() == ErrorClass::Denied => {
@@ -110,10 +113,11 @@ impl PlanFound {
 
 /// The checks of one environment, and whom they ask.
 struct Asking<'a> {
-    connection: &'a Connection,
+    context: &'a Context,
+    target: &'a EnvironmentNamespace,
     checks: &'a ClusterChecks,
-    /// How long each may take.
-    deadline: Duration,
+    /// When the command needs the rest of its time for itself.
+    until: Instant,
     /// The command that writes what is deployed already once more.
     remedy: String,
     /// Which command prints the rights that a deployment needs.
@@ -123,25 +127,34 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// The result of one check, within its deadline; `None` where it is off.
-    async fn ask(&self, check: ClusterCheck, question: impl Future<Output = HealthAnswer>) -> Option<CheckResult> {
-        let severity = match self.checks.severities.get(&check) {
-            Some(CheckSeverity::Block) | None => Severity::Block,
-            Some(CheckSeverity::Warn) => Severity::Warn,
-            Some(CheckSeverity::Off) => return None,
+    /// The result of one check, each answer within its deadline; `None` where it is off. `question` is given whom it asks,
+    /// and the number of the attempt.
+    async fn ask<F: Future<Output = HealthAnswer>>(
+        &self,
+        check: ClusterCheck,
+        question: impl Fn(EnvironmentNamespace, u32) -> F,
+    ) -> Option<CheckResult> {
+        let rule = self.checks.rules.get(&check)?;
+        let severity = weight(rule.severity)?;
+        let ask = |attempt| {
+            let deadline = rule.deadline.min(self.until.saturating_duration_since(Instant::now()));
+            // What is temporary is asked again for a part of the deadline, so that its reason is known by then.
+            let patience = Patience { request: deadline, retries: deadline / 3 };
+            let answer = tokio::time::timeout(deadline, question(self.target.clone().with_patience(patience), attempt));
+            async move {
+                match answer.await {
+                    Ok(HealthAnswer::Healthy(well)) => (CheckState::Healthy, well),
+                    Ok(HealthAnswer::Unhealthy(wrong)) => (CheckState::Unhealthy, wrong.join("; ")),
+                    Ok(HealthAnswer::Unknown(unknown)) => (CheckState::Unknown, unknown.join("; ")),
+                    Err(_) => late(deadline),
+                }
+            }
         };
-        let deadline = self.deadline;
-        let (state, detail) = match tokio::time::timeout(deadline, question).await {
-            Ok(HealthAnswer::Healthy(well)) => (CheckState::Healthy, well),
-            Ok(HealthAnswer::Unhealthy(wrong)) => (CheckState::Unhealthy, wrong.join("; ")),
-            Ok(HealthAnswer::Unknown(unknown)) => (CheckState::Unknown, unknown.join("; ")),
-            Err(_) => (CheckState::Unknown, format!("no answer within {} s", deadline.as_secs())),
-        };
-        Some(CheckResult::new(check.as_str(), state, severity, detail))
+        Some(until_healthy(check.as_str(), severity, rule.retries, Some(self.until), ask).await)
     }
 
     /// What depends on what is deployed.
-    async fn plan(&self, plan: &Plan, namespace: &str) -> Vec<CheckResult> {
+    async fn plan(&self, deployable: &Deployable, plan: &Plan, namespace: &str) -> Vec<CheckResult> {
         let (own, mut demands) = (plan.own_objects(), self.suites.demands(plan));
         demands.extend(own.iter().map(|(service, wanted)| Demand {
             service,
@@ -150,22 +163,52 @@ impl Asking<'_> {
             live: None,
             ends_with_wave: false,
         }));
+        let demands = &demands;
         let (permissions, quota, capacity, references, replicas) = tokio::join!(
             self.permissions(plan),
-            self.ask(ClusterCheck::Quota, self.connection.quota_health(namespace, &demands)),
-            self.ask(ClusterCheck::Capacity, self.connection.capacity_health(namespace, &demands)),
-            self.ask(ClusterCheck::References, async { references_health(&plan.references) }),
-            self.ask(ClusterCheck::Replicas, async { replicas_health(&demands, &self.remedy) }),
+            self.ask(ClusterCheck::Quota, |target, _| async move {
+                target.connection().quota_health(namespace, demands).await
+            }),
+            self.ask(ClusterCheck::Capacity, |target, _| async move {
+                target.connection().capacity_health(namespace, demands).await
+            }),
+            self.ask(ClusterCheck::References, |_, attempt| {
+                self.of_plan(deployable, plan, attempt, |plan| references_health(&plan.references))
+            }),
+            self.ask(ClusterCheck::Replicas, |_, attempt| {
+                self.of_plan(deployable, plan, attempt, |plan| {
+                    replicas_health(&self.suites.demands(plan), &self.remedy)
+                })
+            }),
         );
         [permissions, quota, capacity, references, replicas].into_iter().flatten().collect()
+    }
+
+    /// What a plan says by itself: another answer needs a plan that was made again.
+    async fn of_plan(
+        &self,
+        deployable: &Deployable,
+        plan: &Plan,
+        attempt: u32,
+        judge: impl Fn(&Plan) -> HealthAnswer,
+    ) -> HealthAnswer {
+        if attempt == 1 {
+            return judge(plan);
+        }
+        match Box::pin(deployable.compare(self.context)).await {
+            Ok(Ok(again)) => judge(&again),
+            Ok(Err(error)) => HealthAnswer::Unknown(vec![error.to_string().replace('\n', "; ")]),
+            Err(error) => HealthAnswer::Unknown(vec![error.to_string()]),
+        }
     }
 
     async fn permissions(&self, plan: &Plan) -> Option<CheckResult> {
         let permissions: BTreeSet<Permission> =
             plan.permissions().into_iter().chain(self.suites.permissions.iter().cloned()).collect();
         let permissions: Vec<Permission> = permissions.into_iter().collect();
-        let answer = async {
-            match self.connection.permissions_health(&permissions, &plan.defined_resources()).await {
+        let (permissions, defined) = (&permissions, &plan.defined_resources());
+        let question = |target: EnvironmentNamespace, _| async move {
+            match target.connection().permissions_health(permissions, defined).await {
                 HealthAnswer::Unhealthy(mut missing) => {
                     missing.push(self.role.clone());
                     HealthAnswer::Unhealthy(missing)
@@ -173,7 +216,7 @@ impl Asking<'_> {
                 other => other,
             }
         };
-        self.ask(ClusterCheck::Permissions, answer).await
+        self.ask(ClusterCheck::Permissions, question).await
     }
 }
 

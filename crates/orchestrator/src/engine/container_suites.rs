@@ -14,8 +14,8 @@ use qa::cluster::health::Permission;
 use qa::{Container, JobIdentity, SuiteReport};
 use secrecy::SecretString;
 
-use super::deploy::not_read;
 use super::execution::expand;
+use super::target_errors::not_read;
 use crate::cluster_target::{ClusterPlace, before};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -134,8 +134,11 @@ impl RunContainer<'_> {
                         "suite `{}` runs the image of `{service}`, and commit {commit} has no lock of its own with it",
                         self.suite.name
                     );
-                    Error::new(ErrorKind::Repository, message)
-                        .hint(crate::environment_policy::locking_command(&self.revision.config))
+                    Error::new(ErrorKind::Repository, message).hint(crate::environment_policy::locking_command(
+                        "run",
+                        &self.revision.config,
+                        &self.environment.name,
+                    ))
                 })?;
                 let digests = image.platforms.values().chain([&image.digest]).cloned().collect();
                 Ok((format!("{}@{}", image.repository, image.digest), digests))

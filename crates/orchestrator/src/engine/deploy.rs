@@ -2,36 +2,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Instant;
 
-use cluster::{LeaseKeeper, LeaseState};
+use cluster::{LeaseKeeper, Patience};
 use deployer::apply::{ApplyApplied, ConflictRule};
 use deployer::helm::{HelmApplied, HelmPlan, ReleaseAction};
 use deployer::render::{BranchChange, RenderApplied, RenderPlan};
 use deployer::{
     AppliedDetail, ApplyOptions, ClusterTargetKind, DeployError, DeployEvent, DeployProblems, DeployRequest,
-    DeployService, Dossier, Failure, ForeignFields, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget,
-    SameFiles, Superseding, Target,
+    DeployService, Foreign, NotAwaited, OccupiedPlace, Plan, PlanDetail, Proof, RenderFolder, RenderTarget, SameFiles,
+    Superseding, Target,
 };
-use lock_model::{BranchName, EnvironmentName, ServiceName};
+use lock_model::{BranchName, Lock, ServiceName};
 use process::Priority;
 use promotion::attempts::Fence;
 use tokio::sync::Notify;
 
 use super::former_places::FormerPlace;
 use super::image_styles::ImageStyle;
+use super::target_errors::{not_finished, not_installed, not_read, not_stored};
 use crate::cluster_target::{ClusterPlace, program_search};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::hints;
+use crate::image_availability::configuration_digests;
 use crate::inputs::Unreadable;
 use crate::labels::count;
 use crate::refs_in_the_way::{Branches, in_the_way_hint};
+use crate::revision::Revision;
 use crate::workspace::Workspace;
 
 /// What an environment's deployment consists of.
 #[derive(Debug)]
 pub(crate) struct Deployable {
     pub request: DeployRequest,
+    /// The folders in which the files of services lie, for messages.
+    pub folders: BTreeMap<ServiceName, String>,
     pub destination: Destination,
     /// Declared skips whose day has passed.
     pub expired: Vec<(ServiceName, String)>,
@@ -82,6 +87,7 @@ pub(crate) struct Compared {
     pub(crate) services: Vec<deployer::ServiceChanges>,
     /// Why deploying again would be refused.
     pub(crate) refused: Vec<String>,
+    pub(crate) noise: Vec<deployer::NoisyField>,
 }
 
 fn sentences(problems: &DeployProblems) -> Vec<String> {
@@ -97,11 +103,28 @@ fn is_of_the_cluster(problem: &deployer::DeployProblem) -> bool {
     use deployer::ProblemKind as Kind;
     matches!(
         problem.kind,
-        Kind::ImmutableField | Kind::FieldOwner | Kind::Cluster | Kind::Ending | Kind::Owner | Kind::HookOwner
+        Kind::ImmutableField
+            | Kind::FieldOwner
+            | Kind::Cluster
+            | Kind::Ending
+            | Kind::Owner
+            | Kind::HookOwner
+            | Kind::NamespaceGone
     )
 }
 
 impl Deployable {
+    /// Waits so long for the answers of clusters in place of the usual time.
+    pub(crate) fn ask_with_patience(&mut self, patience: Patience) {
+        let own = match &mut self.destination {
+            Destination::Render { .. } => None,
+            Destination::Helm(place) | Destination::Apply(place, _) => Some(place),
+        };
+        for place in own.into_iter().chain(self.former.iter_mut().map(|former| &mut former.place)) {
+            place.patience = patience;
+        }
+    }
+
     /// Takes the lease that a cluster has besides the forge's, with a number above the largest in the ledger; `None` where the
     /// target needs none.
     pub(crate) async fn lease(&self, context: &Context, above: u64) -> Result<Option<Arc<LeaseKeeper>>> {
@@ -155,7 +178,7 @@ impl Deployable {
         if let Some(refusal) = left.refusal {
             return Ok(Err(refusal));
         }
-        let mut planned = target.plan(&self.request).await;
+        let mut planned = target.plan(&self.request).await.map_err(|error| self.located(error));
         if let Ok(plan) = &mut planned {
             plan.notes.extend(left.findings.iter().map(ToString::to_string).chain(left.unknown));
         }
@@ -188,24 +211,38 @@ impl Deployable {
     /// that the cluster would not let become what it was.
     pub(crate) async fn compare_for_drift(&self, context: &Context) -> Result<Compared> {
         let target = self.target(context, None).await?;
-        let plan = match target.plan_for_drift(&self.request).await {
+        let plan = match target.plan_for_drift(&self.request).await.map_err(|error| self.located(error)) {
             Ok(plan) => plan,
             Err(DeployError::Problems(problems)) if problems.as_slice().iter().all(is_of_the_cluster) => {
                 return Ok(Compared { refused: sentences(&problems), ..Compared::default() });
             }
             Err(error) => return Err(Box::pin(self.not_planned(context, error)).await),
         };
-        let Plan { changes, mut services, .. } = plan;
+        let Plan { changes, mut services, noise, .. } = plan;
         services.retain(deployer::ServiceChanges::changes);
         // Of its fields a deployment takes those alone that the rule for conflicts lets it take.
         let is_apply = matches!(self.destination, Destination::Apply(..));
-        let refused = match if changes.is_empty() || !is_apply { None } else { target.plan(&self.request).await.err() }
-        {
+        let refused = match if changes.is_empty() || !is_apply {
+            None
+        } else {
+            target.plan(&self.request).await.err().map(|error| self.located(error))
+        } {
             None => Vec::new(),
             Some(DeployError::Problems(problems)) => sentences(&problems),
             Some(error) => return Err(Box::pin(self.not_planned(context, error)).await),
         };
-        Ok(Compared { changes, services, refused })
+        Ok(Compared { changes, services, refused, noise })
+    }
+
+    /// Leaves half of the time that is left for what follows.
+    pub(crate) fn leave_time(&mut self, context: &Context) {
+        let now = Instant::now();
+        match &mut self.destination {
+            Destination::Render { .. } => {}
+            Destination::Helm(place) | Destination::Apply(place, _) => {
+                place.until = Some(now + context.deadline.saturating_duration_since(now) / 2);
+            }
+        }
     }
 
     /// Leaves services out that are deployed all the same: their images stay those of the lock.
@@ -224,10 +261,21 @@ impl Deployable {
     pub(crate) async fn render(&self, context: &Workspace, priority: Priority) -> Result<Plan, DeployError> {
         let mut search = program_search(context);
         search.priority = priority;
-        match &self.destination {
+        let planned = match &self.destination {
             Destination::Render { .. } => deployer::render::plan_from_nothing(&search, &self.request).await,
             Destination::Helm(_) => deployer::helm::plan_from_nothing(&search, &self.request).await,
             Destination::Apply(..) => deployer::apply::plan_from_nothing(&search, &self.request).await,
+        };
+        planned.map_err(|error| self.located(error))
+    }
+
+    /// The same error with paths that people find: those of the repositories.
+    fn located(&self, error: DeployError) -> DeployError {
+        match error {
+            DeployError::Problems(problems) => {
+                DeployError::Problems(problems.in_folders(|service| self.folders.get(service).cloned()))
+            }
+            error => error,
         }
     }
 
@@ -235,6 +283,15 @@ impl Deployable {
     pub(crate) async fn plan_from_nothing(&self, context: &Workspace) -> Result<Plan> {
         match self.render(context, Priority::Usual).await {
             Ok(plan) => Ok(plan),
+            Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
+        }
+    }
+
+    /// The services with a Job that is labelled as a migration, `Kind/name`; no cluster is asked, and a branch runs none.
+    pub(crate) async fn migrations(&self, context: &Workspace) -> Result<BTreeMap<ServiceName, String>> {
+        let Some(kind) = self.destination.kind() else { return Ok(BTreeMap::new()) };
+        match deployer::migrations(&program_search(context), &self.request, kind).await {
+            Ok(found) => Ok(found),
             Err(error) => Err(Box::pin(self.not_planned(context, error)).await),
         }
     }
@@ -278,7 +335,8 @@ impl Deployable {
         hints.into_iter().fold(error, Error::hint).hint(NOTHING_DEPLOYED)
     }
 
-    /// Applies a plan, and says in one line what changed. `waiting` is told once nothing is left but to wait.
+    /// Applies a plan; says in one line what changed, and what was not waited for. `waiting` is told once nothing is left but
+    /// to wait.
     pub(crate) async fn apply(
         &self,
         context: &Context,
@@ -286,10 +344,18 @@ impl Deployable {
         options: &ApplyOptions,
         lease: Option<&Arc<LeaseKeeper>>,
         waiting: &Notify,
-    ) -> Result<String> {
-        let events = |event: DeployEvent| match event {
-            DeployEvent::Waiting => waiting.notify_one(),
-            DeployEvent::Started { .. } | DeployEvent::Finished { .. } => context.note(event.to_string()),
+    ) -> Result<(String, Vec<NotAwaited>)> {
+        let events = |event: DeployEvent| {
+            context.note(event.to_string());
+            match event {
+                DeployEvent::Waiting { number, of } if number == of => waiting.notify_one(),
+                DeployEvent::Waiting { .. }
+                | DeployEvent::WaitingForKept
+                | DeployEvent::NotAwaited(_)
+                | DeployEvent::Wave { .. }
+                | DeployEvent::Started { .. }
+                | DeployEvent::Finished { .. } => {}
+            }
         };
         let target = self.target(context, lease).await?;
         match &self.destination {
@@ -305,7 +371,7 @@ impl Deployable {
                 };
                 match (&plan.detail, applied.detail) {
                     (PlanDetail::Render(planned), AppliedDetail::Render(applied)) => {
-                        Ok(rendered(plan, planned, &applied, branch))
+                        Ok((rendered(plan, planned, &applied, branch), Vec::new()))
                     }
                     (PlanDetail::Render(_) | PlanDetail::Helm(_) | PlanDetail::Apply(_), _) => Err(of_another_target()),
                 }
@@ -320,11 +386,14 @@ impl Deployable {
                         not_installed(error, lease.map(|lease| lease.state()), &self.request)
                     }
                 })?;
-                match (&plan.detail, applied.detail) {
-                    (PlanDetail::Helm(planned), AppliedDetail::Helm(applied)) => Ok(installed(plan, planned, &applied)),
-                    (PlanDetail::Apply(_), AppliedDetail::Apply(applied)) => Ok(written(&applied)),
-                    (PlanDetail::Render(_) | PlanDetail::Helm(_) | PlanDetail::Apply(_), _) => Err(of_another_target()),
-                }
+                let said = match (&plan.detail, applied.detail) {
+                    (PlanDetail::Helm(planned), AppliedDetail::Helm(applied)) => installed(plan, planned, &applied),
+                    (PlanDetail::Apply(_), AppliedDetail::Apply(applied)) => written(&applied),
+                    (PlanDetail::Render(_) | PlanDetail::Helm(_) | PlanDetail::Apply(_), _) => {
+                        return Err(of_another_target());
+                    }
+                };
+                Ok((said, applied.not_awaited))
             }
         }
     }
@@ -343,16 +412,33 @@ impl Deployable {
     }
 
     /// What others wrote into the objects of the deployment.
-    pub(crate) async fn foreign_fields(&self, context: &Context) -> Result<Vec<ForeignFields>> {
+    pub(crate) async fn foreign_fields(&self, context: &Context) -> Result<Foreign> {
         let found = self.target(context, None).await?.foreign_fields(&self.request).await;
         found.map_err(|error| not_read(error, &self.request.environment))
     }
 
     /// Reads back what is stored, and what runs, and compares it with the lock; what runs where it was deployed before is a
     /// finding.
-    pub(crate) async fn prove(&self, context: &Context) -> Result<Proof> {
-        let proof = self.target(context, None).await?.prove(&self.request).await;
-        let proof = proof.map_err(|error| not_read(error, &self.request.environment))?;
+    pub(crate) async fn prove(&self, context: &Context, revision: &Revision, lock: &Lock) -> Result<Proof> {
+        let target = self.target(context, None).await?;
+        let not_read = |error| not_read(error, &self.request.environment);
+        let mut proof = target.prove(&self.request).await.map_err(not_read)?;
+        if !proof.without_configuration.is_empty() {
+            match configuration_digests(context, revision, lock, &proof.without_configuration).await {
+                Ok(configuration_digests) => {
+                    let mut request = self.request.clone();
+                    request.configuration_digests = configuration_digests;
+                    proof = target.prove(&request).await.map_err(not_read)?;
+                }
+                Err(error) => {
+                    let error = error.to_string().replace("\n  ", "; ");
+                    let message = format!(
+                        "whether these are digests of the configurations of locked images is not known: {error}"
+                    );
+                    proof = proof.without_answer(message);
+                }
+            }
+        }
         let left = Box::pin(self.left_elsewhere(context)).await?;
         Ok(proof.with_findings(left.findings))
     }
@@ -416,130 +502,3 @@ fn of_another_target() -> Error {
 
 /// A plan is made before anything is written to a target; the run may have committed a lock and written records.
 const NOTHING_DEPLOYED: &str = "nothing was deployed";
-
-/// An error of the target while it was written. The render target moves its branch last.
-fn not_stored(error: DeployError, environment: &EnvironmentName) -> Error {
-    of_target("the rendered tree could not be stored", error, ErrorKind::Deploy, environment)
-        .hint("the branch holds the old tree or the new one, nothing between")
-}
-
-/// An error of the cluster, or of helm, while it was written.
-fn not_installed(error: DeployError, lease: Option<LeaseState>, request: &DeployRequest) -> Error {
-    let kind = match &error {
-        DeployError::PlanMoved { .. } | DeployError::HookMoved { .. } => Some(ErrorKind::Refused),
-        DeployError::NotDeployed { .. } | DeployError::NotReady { .. } | DeployError::Superseded { .. } => {
-            Some(ErrorKind::Deploy)
-        }
-        _ => None,
-    };
-    let context = "the deployment is not complete";
-    let of_lease = lease.and_then(|lease| hints::of_lease(&lease, &request.environment));
-    let Some(kind) = kind else {
-        return match of_lease {
-            Some(hint) => {
-                let kind = ErrorKind::of(error.class(), ErrorKind::Deploy, ErrorKind::Deploy);
-                Error::from_source(kind, context, error).hint(hint)
-            }
-            None => of_target(context, error, ErrorKind::Deploy, &request.environment),
-        };
-    };
-    let problems = error.dossier().map(failures).unwrap_or_default();
-    let progress = error.dossier().and_then(progress);
-    let hints: Vec<String> = match of_lease {
-        // That is why it ended; what was not ready then says nothing.
-        Some(hint) => progress.into_iter().chain([hint]).collect(),
-        None => progress.into_iter().chain(hints::of_dossier(&error)).chain(hints::of_target(&error)).collect(),
-    };
-    hints.into_iter().fold(Error::from_source(kind, context, error).problems(problems), Error::hint)
-}
-
-/// A signal ended it: what is not ready now says nothing, and what was changed is said all the same.
-fn not_finished(error: DeployError) -> Error {
-    let problems = error.dossier().map(failures).unwrap_or_default();
-    let progress = error.dossier().and_then(progress);
-    let context = "interrupted, and the deployment is not complete";
-    let error = Error::from_source(ErrorKind::Interrupted, context, error).problems(problems);
-    progress.into_iter().fold(error, Error::hint).hint("run the same command again: it goes on from the ledger")
-}
-
-/// What is not ready, what failed first, and what the cluster remembers of it.
-fn failures(dossier: &Dossier) -> Vec<Problem> {
-    let failure = |failure: &Failure| {
-        let causes = failure.causes.iter().flat_map(|cause| {
-            let container = cause.container.as_ref().map(|name| format!(", container {name}")).unwrap_or_default();
-            let said = format!("{}: {}{container}: {}", cause.class, cause.object, cause.message);
-            let part = |title: &str, lines: &[String]| {
-                let title = (!lines.is_empty()).then(|| format!("  {title}:"));
-                title.into_iter().chain(lines.iter().map(|line| format!("    {line}"))).collect::<Vec<_>>()
-            };
-            let parts = [
-                part("events", &cause.events),
-                part("log of the container before the last restart", &cause.previous_log),
-                part("log", &cause.log),
-            ];
-            std::iter::once(said).chain(parts.into_iter().flatten()).collect::<Vec<_>>()
-        });
-        let message = format!("{}: {}", failure.object, failure.state);
-        Problem::new(failure.service.to_string(), message).details(causes)
-    };
-    let unknown = dossier.unknown.iter().map(|unknown| Problem::new("not known", unknown.as_str()));
-    dossier.failures.iter().map(failure).chain(unknown).collect()
-}
-
-/// Which services were changed and which were not.
-fn progress(dossier: &Dossier) -> Option<String> {
-    let list = |title: &str, names: &[ServiceName]| {
-        let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        (!names.is_empty()).then(|| format!("{title} {}", names.join(", ")))
-    };
-    let parts = [list("changed:", &dossier.changed), list("not touched:", &dossier.untouched)];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
-}
-
-/// An error of the target while it was read, which changes nothing.
-pub(super) fn not_read(error: DeployError, environment: &EnvironmentName) -> Error {
-    of_target("what is stored in the target cannot be read", error, ErrorKind::Repository, environment)
-}
-
-fn of_target(context: &str, error: DeployError, otherwise: ErrorKind, environment: &EnvironmentName) -> Error {
-    let code = match &error {
-        DeployError::Program { .. } => ErrorKind::Usage,
-        _ => ErrorKind::of(error.class(), otherwise, otherwise),
-    };
-    let hint = hints::of_target_of(&error, environment);
-    hint.into_iter().fold(Error::from_source(code, context, error), Error::hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use lock_model::ErrorClass;
-
-    use super::*;
-
-    /// Only what was written can have failed after some changes.
-    #[test]
-    fn reading_a_target_is_no_failed_deployment() {
-        for (class, read, stored) in [
-            (ErrorClass::NotFound, ErrorKind::Repository, ErrorKind::Deploy),
-            (ErrorClass::Invalid, ErrorKind::Repository, ErrorKind::Deploy),
-            (ErrorClass::Denied, ErrorKind::Denied, ErrorKind::Denied),
-            (ErrorClass::Temporary, ErrorKind::Temporary, ErrorKind::Temporary),
-            (ErrorClass::Storage, ErrorKind::Storage, ErrorKind::Storage),
-            (ErrorClass::Bug, ErrorKind::Bug, ErrorKind::Bug),
-        ] {
-            let failed = || DeployError::Failed {
-                subject: "branch `deploy/staging`".to_owned(),
-                action: "read it".to_owned(),
-                class,
-                source: "damaged".into(),
-            };
-            let shop = EnvironmentName::try_from("shop").expect("it is a name");
-            assert_eq!(
-                (not_read(failed(), &shop).kind(), not_stored(failed(), &shop).kind()),
-                (read, stored),
-                "{class:?}"
-            );
-        }
-    }
-}

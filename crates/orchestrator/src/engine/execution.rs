@@ -55,7 +55,7 @@ pub(super) struct Workspace<'a> {
 pub(super) struct Ready {
     /// The program.
     pub program: Program,
-    /// Its arguments.
+    /// What follows the program's name, with all templates filled in.
     pub arguments: Vec<String>,
     /// Where it runs.
     pub folder: PathBuf,

@@ -8,8 +8,9 @@ use deployer::{ClusterTargetKind, DeployError, Finding, LeftBehind, refusal_of_l
 use ledger::{Ledger, Record, Step, StepResult};
 use lock_model::{CommitId, ConfigDigest, EnvironmentName, ErrorClass};
 
-use super::deploy::{Deployable, not_read};
+use super::deploy::Deployable;
 use super::planning::Planning;
+use super::target_errors::not_read;
 use crate::cluster_target::ClusterPlace;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,7 +20,7 @@ use crate::workspace::Workspace;
 /// A namespace that a target of an environment wrote.
 #[derive(Clone, Debug)]
 pub(crate) struct FormerPlace {
-    place: ClusterPlace,
+    pub(super) place: ClusterPlace,
     made_by: ClusterTargetKind,
 }
 

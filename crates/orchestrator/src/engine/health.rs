@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use ::promotion::attempts::Purpose;
-use config::Environment;
+use config::{CheckSeverity, Environment};
 use healthcheck::{CheckResult, HealthReport, HttpClient, Severity};
 use ledger::{Step, StepResult};
 
@@ -107,6 +107,15 @@ impl FailingProbes {
     }
 }
 
+/// What a finding weighs; `None` where the check is not asked.
+pub(super) fn weight(severity: CheckSeverity) -> Option<Severity> {
+    match severity {
+        CheckSeverity::Block => Some(Severity::Block),
+        CheckSeverity::Warn => Some(Severity::Warn),
+        CheckSeverity::Off => None,
+    }
+}
+
 /// What an environment said.
 #[derive(Debug)]
 pub(crate) struct HealthFound {
@@ -129,7 +138,7 @@ pub(crate) async fn health(
         About::Nothing => None,
         About::Deployment(deployable) => Some(deployable),
     };
-    if health.probes.is_empty() && health.dependencies.is_empty() && place.is_none() {
+    if health.questions().next().is_none() && place.is_none() {
         return Ok(None);
     }
     let suites = SuiteNeeds::of(revision, environment)?;
@@ -155,7 +164,7 @@ async fn probed(
     failing: FailingProbes,
 ) -> Result<Vec<CheckResult>> {
     let health = &environment.health;
-    if health.probes.is_empty() && health.dependencies.is_empty() {
+    if health.questions().next().is_none() {
         return Ok(Vec::new());
     }
     let mut questions = Questions {
@@ -166,10 +175,9 @@ async fn probed(
         services: Box::pin(ClusterServices::open(context, revision, environment)).await?,
         workspace: Workspace::new(context, revision),
     };
-    let checks = health.questions().map(|(name, probe)| {
-        let mut check = questions.check(name, probe)?;
-        check.severity = failing.severity(probe).unwrap_or(check.severity);
-        Ok(check)
+    let checks = health.questions().filter_map(|(name, probe)| {
+        let severity = weight(probe.severity)?;
+        Some(questions.check(name, probe, failing.severity(probe).unwrap_or(severity)))
     });
     let checks = checks.collect::<Result<Vec<_>>>()?;
     let client = HttpClient::new(USER_AGENT, CONNECT_DEADLINE)

@@ -22,24 +22,28 @@ mod preflight;
 mod probe_questions;
 mod promotion;
 mod pull_request_suites;
+mod recorded;
+mod recording;
 mod release;
 mod setting_limits;
 mod settings;
 mod statuses;
+mod staying;
 mod step_outcome;
 mod suites;
+mod target_errors;
 mod tree_program;
 
 use std::collections::BTreeSet;
 
 use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Purpose, StepAction};
-use ::promotion::interruption::{Underway, interruption, lease_broken, older_lease};
 use config::Environment;
-use deployer::Plan;
-use ledger::{Ledger, ProofLevel, RecordDraft, Step, StepKey, StepResult};
+use deployer::{NotAwaited, Plan};
+use ledger::{Ledger, ProofLevel, Step, StepKey, StepResult};
 use lock_model::{EnvironmentName, ReleaseId};
 
 pub(crate) use self::settings::{parse as parse_settings, printed_secrets};
+pub(crate) use self::staying::Staying;
 pub(crate) use chosen_steps::{Repeat, Wanted};
 pub(crate) use container_suites::SuiteNeeds;
 pub(crate) use deploy::{Compared, Deployable, Destination};
@@ -49,7 +53,7 @@ pub(crate) use interrupted::interrupted;
 pub(crate) use lock_commit::{
     LOCK_ARTEFACT, LOCK_STATUS, LockCommit, OnDifference, lock_commit, merged_pull_request, refused_arrival,
 };
-pub(crate) use needs::{Probes, needs};
+pub(crate) use needs::{PROGRAM_HINT, Probes, needs};
 pub(crate) use people::{approval_policy, gates_passed, promotion_obstacles, prospect, pull_request_facts};
 pub(crate) use planning::{Missing, Planning, fetch_manifests};
 pub(crate) use preflight::{Suites, preflight, preflight_suites, taken_tag};
@@ -63,7 +67,7 @@ use crate::context::Context;
 use crate::environment_policy::locking_command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::Event;
-use crate::ledger_store::{Document, LedgerStore};
+use crate::ledger_store::LedgerStore;
 use crate::report::v1::evidence::PromotedImages;
 use crate::report::v1::{Operation, RunReport, StepLine, StepResult as StepWord};
 use crate::revision::{LockFile, Revision};
@@ -103,11 +107,17 @@ pub(crate) struct Engine<'a> {
     pub superseded: bool,
     /// Why fields of other managers are taken over that the configuration does not name.
     taken_for: Option<String>,
+    /// Whether a rollback follows by itself where the deployment fails.
+    pub goes_back: bool,
     /// The plan that has to be deployed, where a caller has one.
     pub saved: Option<Box<SavedPlan>>,
     /// What the newest proof rests on.
     verified: ProofLevel,
     findings: Option<gates::Findings>,
+    /// What the deployment did not wait for.
+    not_awaited: Vec<NotAwaited>,
+    /// What an automatic rollback does not take back.
+    pub stays: Staying,
     /// What happened, a line a step.
     pub lines: Vec<StepLine>,
     /// What people should know although nothing failed.
@@ -136,8 +146,8 @@ impl<'a> Engine<'a> {
             Error::new(ErrorKind::Repository, format!("commit {} has no lock", revision.commit.short(12))).hint(format!(
                 "locks are committed to the staging branch when a pull request is merged, and travel from there: {run} \
                  commits the lock and deploys it, {alone} only commits it",
-                run = locking_command(&revision.config),
-                alone = locking_command(&revision.config).replacen("orchestrator run", "orchestrator lock commit", 1),
+                run = locking_command("run", &revision.config, environment),
+                alone = locking_command("lock commit", &revision.config, environment),
             ))
         })?;
         let release = revision.release(&lock.lock);
@@ -164,9 +174,12 @@ impl<'a> Engine<'a> {
             held: None,
             superseded: false,
             taken_for: None,
+            goes_back: false,
             saved: None,
             verified: ProofLevel::Stored,
             findings: None,
+            not_awaited: Vec::new(),
+            stays: Staying::default(),
             lines: Vec::new(),
             warnings: Vec::new(),
         })
@@ -184,7 +197,10 @@ impl<'a> Engine<'a> {
                     ErrorKind::Usage,
                     format!("`{}` has no target `apply`, and `--take` is for that alone", self.environment.name),
                 )
-                .hint("target `helm` takes back what others wrote into its objects"));
+                .hint(
+                    "target `helm` sets everything that its chart says without it; what another program wrote besides is \
+                     removed in the cluster, such as by `kubectl set env deployment/NAME KEY-`",
+                ));
             }
         }
         self.environment.conflicts.extend(managers.iter().cloned());
@@ -213,6 +229,11 @@ impl<'a> Engine<'a> {
     /// Takes the wanted steps in order, skips those that are done, and stops at the first that fails; a failed suite stops
     /// only after the other suites have run. Returns the kind of failure, or `None` where the release came through.
     pub(crate) async fn run(&mut self, wanted: &Wanted, repeat: Repeat) -> Result<Option<ErrorKind>> {
+        let ended = Box::pin(self.take_steps(wanted, repeat)).await;
+        ended.map_err(|error| error.after(&self.lines))
+    }
+
+    async fn take_steps(&mut self, wanted: &Wanted, repeat: Repeat) -> Result<Option<ErrorKind>> {
         let plan = self.plan()?;
         let proven_before = self.has_proof();
         if self.speaks_for_the_branch() && *wanted == Wanted::All && !proven_before {
@@ -272,12 +293,25 @@ impl<'a> Engine<'a> {
             let ended = match self.step(&key).await {
                 Ok(ended) => ended,
                 Err(error) => {
+                    let step = key.to_string();
+                    if self.lines.last().is_none_or(|line| line.step != step) {
+                        let detail = error.message().to_owned();
+                        self.lines.push(StepLine { step, result: StepWord::Failed, detail });
+                    }
+                    self.record_refusal(&key, &error).await;
                     if *wanted == Wanted::All {
                         self.gave_up(&key, &error).await;
                     }
                     return Err(error);
                 }
             };
+            if key.step() == Step::Verify && self.stays.differs {
+                // The others are back, and that is all that can be had: no suite and no proof speaks for a mixed release.
+                let said = format!("{} is back {}; the hold stays", self.environment.name, self.stays.but_for());
+                self.started = Some(self.now());
+                self.conclude(&Step::Rollback.into(), StepOutcome::ok(said)).await?;
+                break;
+            }
             if ended.is_some() {
                 stopped = stopped.max(ended);
                 after_proof = matches!(key.step(), Step::Promote | Step::Release);
@@ -386,8 +420,9 @@ impl<'a> Engine<'a> {
             }
             Err(error) => {
                 // The caller gets the step's own error; the next run writes a record that cannot be written now.
-                let failed = self.draft(key, StepResult::Failed).reason(error.message());
-                let _unrecorded = self.append(failed, &[]).await;
+                let (reason, documents) = recorded::of_error(&error);
+                let failed = self.draft(key, StepResult::Failed).reason(&reason);
+                let _unrecorded = self.append(failed, &documents).await;
                 self.line(&key.to_string(), StepWord::Failed, error.message().to_owned());
                 Err(error)
             }
@@ -425,7 +460,8 @@ impl<'a> Engine<'a> {
             draft.proof = Some(self.verified);
         }
         if key.step() == Step::Rollback {
-            draft = draft.reason("the rollback is complete");
+            let but_for = if self.stays.differs { format!(" {}", self.stays.but_for()) } else { String::new() };
+            draft = draft.reason(&format!("the rollback is complete{but_for}"));
         }
         draft.tag = answer.tag.clone();
         draft.policy = answer.policy;
@@ -438,82 +474,6 @@ impl<'a> Engine<'a> {
     fn line(&mut self, step: &str, result: StepWord, detail: String) {
         self.context.emit(Event::StepEnded { step, result: result.as_str(), detail: &detail });
         self.lines.push(StepLine { step: step.to_owned(), result, detail });
-    }
-
-    /// The draft of a record of this release.
-    fn draft(&self, key: &StepKey, result: StepResult) -> RecordDraft {
-        let mut draft = self.revision.record(self.context, &self.environment.name, key.step(), result, &self.lock);
-        if let Some(started) = self.started.filter(|_| result != StepResult::Started) {
-            draft = draft.started(started);
-        }
-        draft.suite = key.suite().cloned();
-        draft.lease_number = self.lease_number.filter(|_| key.step() == Step::Deploy);
-        match &self.taken_for {
-            Some(reason) if key.step() == Step::Deploy => draft.reason(reason),
-            Some(_) | None => draft,
-        }
-    }
-
-    /// Appends a record. `started`, which precedes an effect, is appended only while the gates still pass: they are asked
-    /// again before the append, and each time that a record of another writer lands first (a hold, a rejection, a proof that
-    /// was taken back). Results of what happened are always recorded; only a run whose lease was broken records
-    /// nothing more, since what it found is no longer about what is there.
-    async fn append(&mut self, draft: RecordDraft, documents: &[Document]) -> Result<Option<u64>> {
-        let mut store = std::mem::take(&mut self.store);
-        let before_effect = draft.result == StepResult::Started;
-        let number = draft.lease_number;
-        if before_effect && let Err(error) = self.may_go_on(store.ledger(), number) {
-            self.store = store;
-            return Err(error);
-        }
-        let still = |ledger: &Ledger| {
-            if before_effect {
-                return self.may_go_on(ledger, number);
-            }
-            let broken = lease_broken(ledger, &self.environment.name, &self.context.run, self.leased);
-            broken.map_or(Ok(()), |broken| Err(interrupted(&self.environment.name, &broken)))
-        };
-        let appended = store.append(self.context, draft, documents, still).await;
-        self.store = store;
-        appended
-    }
-
-    /// Refuses to go on where records that landed after the gates were asked forbid it.
-    fn may_go_on(&self, ledger: &Ledger, lease_number: Option<u64>) -> Result<()> {
-        let older = || lease_number.and_then(|number| older_lease(ledger, &self.environment.name, number));
-        if let Some(interruption) = interruption(ledger, &self.underway()).or_else(older) {
-            return Err(interrupted(&self.environment.name, &interruption));
-        }
-        let Some(findings) = &self.findings else { return Ok(()) };
-        match self.judge(ledger, findings).reason() {
-            None => Ok(()),
-            Some(reason) => Err(Error::new(
-                ErrorKind::Refused,
-                format!("another record landed first, and now a gate refuses: {reason}"),
-            )),
-        }
-    }
-
-    fn underway(&self) -> Underway<'_> {
-        Underway {
-            environment: &self.environment.name,
-            lock: self.lock.lock.id(),
-            run: &self.context.run,
-            since: self.leased,
-            purpose: self.purpose,
-        }
-    }
-
-    pub(crate) fn now(&self) -> lock_model::Timestamp {
-        self.context.now()
-    }
-
-    /// Records the beginning of a rollback, which holds the environment.
-    pub(crate) async fn begin_rollback(&mut self, reason: &str, tag: Option<String>) -> Result<()> {
-        let mut draft = self.draft(&Step::Rollback.into(), StepResult::Started).reason(reason);
-        draft.tag = tag;
-        self.append(draft, &[]).await?;
-        Ok(())
     }
 }
 
@@ -535,6 +495,9 @@ impl Engine<'_> {
             superseded: None,
             stopped,
             left: None,
+            not_awaited: self.not_awaited,
+            not_rolled_back: Vec::new(),
+            rolled_back: false,
             again: false,
             warnings: self.warnings,
         }

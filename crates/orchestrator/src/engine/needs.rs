@@ -23,8 +23,8 @@ use crate::revision::Revision;
 /// What is needed, as far as it can be known without starting anything.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
-    /// What is wrong with the files of suites and probes.
-    pub problems: Vec<Problem>,
+    /// What is wrong with the suites, the probes and their files, each with what to do about it.
+    pub problems: Vec<(Problem, String)>,
     /// The programs that this machine does not have.
     pub programs: Vec<Problem>,
     /// The environment variables of the job, and what reads each.
@@ -75,7 +75,8 @@ impl Needs {
             (Ok(_), _) => {}
             (Err(error), SourceValue::Env(_)) => self.address = Some(error),
             (Err(error), SourceValue::Value(_) | SourceValue::File(_)) if error.kind() == ErrorKind::Usage => {
-                self.problems.push(Problem::new(place, error.message()));
+                let hint = format!("correct `{place}` in a pull request: `{{ value: \"https://HOST\" }}`");
+                self.problems.push((Problem::new(place, error.message()), hint));
             }
             (Err(error), SourceValue::Value(_) | SourceValue::File(_)) => return Err(error),
         }
@@ -206,7 +207,8 @@ pub(crate) fn needs(
                 }
                 let problem = services.as_ref().and_then(|all| revision.config.suite_image_problem(definition, all));
                 if let Some(problem) = problem {
-                    looking.wrong(&subject, problem);
+                    let hint = format!("name another image or service in `suites.{}`", definition.name);
+                    looking.needs.problems.push((Problem::new(&subject, problem), hint));
                 }
             }
         }
@@ -235,8 +237,10 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
+    /// A fault of a file.
     fn wrong(&mut self, subject: &str, message: impl Into<String>) {
-        self.needs.problems.push(Problem::new(subject, message));
+        let hint = "correct the file in a change of its own, or take the suite or probe out";
+        self.needs.problems.push((Problem::new(subject, message), hint.to_owned()));
     }
 
     fn command(&mut self, subject: &str, command: &CommandLine) {
@@ -289,12 +293,17 @@ impl Looking<'_> {
 
     fn no_address(&mut self, subject: &str) {
         let name = &self.environment.name;
-        self.wrong(subject, format!("uses `{{url}}`, and `environments.{name}` has no `url:`"));
+        let message = format!("uses `{{url}}`, and `environments.{name}` has no `url:`");
+        let hint = format!(
+            "say where `{name}` answers: `url: {{ value: \"https://HOST\" }}` in `environments.{name}`, or `{{ env: NAME }}` where a \
+             variable of the job has it"
+        );
+        self.needs.problems.push((Problem::new(subject, message), hint));
     }
 }
 
 /// What to do about a program that is not there.
-pub(super) const PROGRAM_HINT: &str =
+pub(crate) const PROGRAM_HINT: &str =
     "install the program where this command runs; a program of the tree is written `./PATH`";
 
 /// Finds a program of the machine.

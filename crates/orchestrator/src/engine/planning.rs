@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use config::{Deployment, Environment, Removed, ServiceSettings, SourceFiles, SourceFolder, TestHooks, Variable};
+use config::{
+    Deployment, Environment, FieldPart, Noise, Removed, ServiceSettings, SourceFiles, SourceFolder, TestHooks, Variable,
+};
 use deployer::RenderFolder;
 use deployer::apply::ConflictRule;
 use deployer::settings::{Part, config_name, secret_name};
 use deployer::{
-    AwaitedJobs, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NotDeployed, OccupiedPlace,
-    RemovedServiceRule, Superseding, UnpinnedImageRule, Wave,
+    AllowedSidecar, AwaitedJobs, DeployRequest, DeployService, ForeignNamespace, ImagePin, NamespaceRule, NoiseRule,
+    NotDeployed, OccupiedPlace, PathPart, RemovedServiceRule, Superseding, UnpinnedImageRule, Wave,
 };
 use git::GitOptions;
 use ledger::Ledger;
@@ -66,13 +68,14 @@ impl Planning<'_> {
     /// What the environment deploys of the lock: every manifest at its locked commit, every image by digest.
     pub(crate) fn deployable(&self) -> Result<Deployable> {
         let mut deployable = self.draft(&Missing::new())?;
-        let (configured, unread): (Vec<_>, _) = deployable.unread.into_iter().partition(|unread| unread.is_configured);
+        let is_configured = |unread: &Unreadable| unread.configured.is_some();
+        let (configured, unread): (Vec<_>, _) = deployable.unread.into_iter().partition(is_configured);
         deployable.unread = unread;
-        if !configured.is_empty() {
+        if let Some(key) = configured.iter().find_map(|unread| unread.configured) {
             let hints: BTreeSet<String> = configured.iter().flat_map(|unread| unread.hints.clone()).collect();
-            let place = self.revision.config.written_at(&self.environment.name, &["target", "values"]);
+            let place = self.revision.config.written_at(&self.environment.name, &["target", key]);
             let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
-            let message = format!("`target.values` of `{}`{place} have no values here", self.environment.name);
+            let message = format!("`target.{key}` of `{}`{place} does not fit these services", self.environment.name);
             let problems = configured.into_iter().map(|unread| unread.problem);
             return Err(hints.into_iter().fold(Error::new(ErrorKind::Usage, message).problems(problems), Error::hint));
         }
@@ -81,9 +84,11 @@ impl Planning<'_> {
             let class = registry::overall_class(classes).unwrap_or(ErrorClass::Invalid);
             let kind = ErrorKind::of(class, ErrorKind::Repository, ErrorKind::Repository);
             let hints: BTreeSet<String> = deployable.unread.iter().flat_map(|unread| unread.hints.clone()).collect();
+            let is_general = deployable.unread.iter().any(|unread| unread.class == class && unread.hints.is_empty());
+            let general = hints::of_remote(class).filter(|_| is_general);
             let problems = deployable.unread.into_iter().map(|unread| unread.problem);
             let error = Error::new(kind, "manifests of locked services cannot be read").problems(problems);
-            return Err(hints::of_remote(class).into_iter().chain(hints).fold(error, Error::hint));
+            return Err(general.into_iter().chain(hints).fold(error, Error::hint));
         }
         let Some(config::Target::Render(target)) = &self.environment.target else { return Ok(deployable) };
         if target.folder.is_some() && self.context.git.work_tree().is_none() {
@@ -126,6 +131,7 @@ impl Planning<'_> {
             request.occupied = OccupiedPlace::TakeOver;
         }
         request.platform_digests = platform_digests(self.lock);
+        request.sidecars = environment.sidecars.iter().map(sidecar).collect();
         request.removed = match environment.removed {
             Removed::Keep => RemovedServiceRule::Keep,
             Removed::Delete => RemovedServiceRule::Delete,
@@ -137,6 +143,7 @@ impl Planning<'_> {
         request.waves = environment.waves.iter().map(wave).collect();
         let today = self.context.now().date();
         let (mut unread, mut expired, mut styles) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let mut folders = BTreeMap::new();
         for (name, service) in self.lock.services() {
             let reason = match environment.decide(name, &service.path, today) {
                 Deployment::Deploy(settings) => {
@@ -155,11 +162,13 @@ impl Planning<'_> {
                             deployed.is_chart = target.has_charts();
                             deployed.image = pin(service);
                             deployed.files = files;
+                            folders.extend(folder_of(source).map(|folder| (name.clone(), folder)));
                             deployed.await_jobs = settings.await_jobs.as_ref().map(awaited_jobs);
                             deployed.kustomization =
                                 settings.kustomization.as_ref().map(|folder| folder.as_str().to_owned());
                             deployed.setting_parts = setting_parts(&settings);
                             deployed.wave = environment.wave_of(name, &service.path).unwrap_or_default();
+                            deployed.noise = environment.noise_of(name, &service.path).map(noise_rule).collect();
                             deployed.namespace_rule = Some(namespace_rule(namespaces));
                             request.services.push(deployed);
                         }
@@ -184,7 +193,8 @@ impl Planning<'_> {
             request.not_deployed.push(NotDeployed { name: name.clone(), reason });
         }
         let former = self.former_places()?;
-        Ok(Deployable { request, destination, expired, unread, styles, superseding: Superseding::default(), former })
+        let superseding = Superseding::default();
+        Ok(Deployable { request, folders, destination, expired, unread, styles, superseding, former })
     }
 
     fn cluster_place(&self) -> Result<ClusterPlace> {
@@ -230,7 +240,7 @@ impl Planning<'_> {
                 "`overrides` for these services take the value out, or give them what `{{{}}}` names",
                 error.variable()
             );
-            Unreadable::configured(Problem::new(name.to_string(), message), hint)
+            Unreadable::configured("values", Problem::new(name.to_string(), message), hint)
         })?;
         let styles = styled.into_iter().filter_map(|styled| {
             let values = styled.values.fill(&variables).ok()?;
@@ -274,13 +284,26 @@ impl Planning<'_> {
                 let files = self.revision.inputs.folder(context, folder);
                 let files = files.map_err(|error| unreadable(name, ErrorClass::Invalid, &error))?;
                 if files.is_empty() {
+                    let is_chart = self.environment.target.as_ref().is_some_and(config::Target::has_charts);
+                    let key = if is_chart { "chart" } else { "source" };
                     let message = format!("`{folder}` of the superproject holds no manifest of it");
-                    return Err(Unreadable::invalid(Problem::new(name.to_string(), message)));
+                    let hint = format!(
+                        "commit the manifests there, or correct `target.{key}`; `config check` lists such folders"
+                    );
+                    return Err(Unreadable::configured(key, Problem::new(name.to_string(), message), hint));
                 }
                 let prefix = format!("{folder}/");
                 Ok(files.into_iter().map(|file| (within(&prefix, &file.path), file.bytes)).collect())
             }
         }
+    }
+}
+
+/// The folder of a service's files in its repository, or in the superproject; none where they lie at the top.
+fn folder_of(source: &SourceFolder) -> Option<String> {
+    match source {
+        SourceFolder::InService(folder) => folder.as_ref().map(ToString::to_string),
+        SourceFolder::InTree(folder) => Some(folder.to_string()),
     }
 }
 
@@ -395,7 +418,8 @@ fn store(context: &Workspace, options: GitOptions) -> SubmoduleStore {
 
 fn unreadable(name: &ServiceName, class: ErrorClass, error: &(dyn std::error::Error + 'static)) -> Unreadable {
     let problem = Problem::new(name.to_string(), error.to_string()).details(causes(error.source()));
-    Unreadable { class, is_configured: false, problem, hints: Vec::new() }
+    let hints = hints::of_remote_cause(error).into_iter().collect();
+    Unreadable { class, configured: None, problem, hints }
 }
 
 /// A path in a folder, written from there.
@@ -404,6 +428,16 @@ fn within(prefix: &str, path: &TreePath) -> String {
 }
 
 /// The namespaces that objects may name, and which objects reach beyond them.
+fn noise_rule(noise: &Noise) -> NoiseRule {
+    let part = |part: &FieldPart| match part {
+        FieldPart::Key(name) => PathPart::Key(name.clone()),
+        FieldPart::Item(key, value) => PathPart::Item(key.clone(), value.clone()),
+        FieldPart::Any => PathPart::Any,
+    };
+    let fields = noise.fields.iter().map(|field| field.parts().iter().map(part).collect());
+    NoiseRule { object: noise.object.as_ref().map(ToString::to_string), fields: fields.collect() }
+}
+
 fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
     NamespaceRule {
         allow: rule.allow.iter().map(ToString::to_string).collect(),
@@ -417,6 +451,10 @@ fn namespace_rule(rule: &config::NamespaceRule) -> NamespaceRule {
 fn platform_digests(lock: &Lock) -> BTreeMap<Digest, BTreeSet<Digest>> {
     let images = lock.services().values().filter_map(|service| service.content.image());
     images.map(|image| (image.digest.clone(), image.platforms.values().cloned().collect())).collect()
+}
+
+fn sidecar(one: &config::Sidecar) -> AllowedSidecar {
+    AllowedSidecar { name: one.name.clone(), image: one.image.clone() }
 }
 
 fn wave(wave: &config::Wave) -> Wave {

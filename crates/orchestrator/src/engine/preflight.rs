@@ -138,7 +138,9 @@ impl Obstacles {
 
     fn needs(&mut self, context: &Context, needs: Needs) {
         let (variables, files) = (needs.missing_variables(context), needs.missing_files(context));
-        self.add(ErrorKind::Usage, needs.problems, "correct the file in a change of its own, or take the suite out");
+        for (problem, hint) in needs.problems {
+            self.add(ErrorKind::Usage, vec![problem], &hint);
+        }
         self.add(ErrorKind::Usage, needs.programs, PROGRAM_HINT);
         let where_from = "give the settings what they are read from: variables of the job that runs this command, files of the superproject";
         self.add(ErrorKind::Usage, needs.settings, where_from);

@@ -30,7 +30,7 @@ pub(super) struct Questions<'a> {
 
 impl Questions<'_> {
     /// The check of one probe or dependency.
-    pub(super) fn check(&mut self, name: &str, probe: &config::Probe) -> Result<Check> {
+    pub(super) fn check(&mut self, name: &str, probe: &config::Probe, severity: Severity) -> Result<Check> {
         let question = match &probe.kind {
             ProbeKind::Http(question) => Probe::Http(self.http(name, question)?),
             ProbeKind::Prometheus { server, query, expect } => {
@@ -57,11 +57,7 @@ impl Questions<'_> {
         };
         let deadline: Duration = probe.deadline;
         let mut check = Check::new(name, question, deadline);
-        check.severity = match probe.severity {
-            config::Severity::Block => Severity::Block,
-            config::Severity::Warn => Severity::Warn,
-        };
-        check.retries = probe.retries;
+        (check.severity, check.retries) = (severity, probe.retries);
         Ok(check)
     }
 

@@ -146,7 +146,8 @@ impl Engine<'_> {
     async fn refused_by(&self, to: &EnvironmentName, unpinned: &mut Listed) -> Result<Vec<String>> {
         let (context, ledger) = (self.context, self.store.ledger());
         let environment = self.revision.environment(to)?;
-        let mut problems = needs(context, &self.revision, environment, &environment.suites, Probes::Asked)?.problems;
+        let needs = needs(context, &self.revision, environment, &environment.suites, Probes::Asked)?;
+        let mut problems: Vec<Problem> = needs.problems.into_iter().map(|(problem, _)| problem).collect();
         problems.extend(Branches::read(context).await?.in_the_way_of(environment));
         problems.extend(taken_tag(context, ledger, environment, &self.release).await?);
         let mut refused: Vec<String> = problems.iter().map(Problem::sentence).collect();

@@ -1,6 +1,8 @@
 //! The steps deploy, verify, proof and release.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cluster::{LeaseKeeper, LeaseLoss, LeaseState};
@@ -8,10 +10,10 @@ use config::{Environment, Values, Variable};
 use deployer::apply::ApplyProof;
 use deployer::helm::HelmProof;
 use deployer::settings::Configuration;
-use deployer::{Plan, PlanProgress, Proof, ProofDetail};
+use deployer::{Finding, FindingKind, Plan, PlanProgress, Proof, ProofDetail};
 use forge::{NewRelease, ReleaseOutcome};
 use ledger::{Ledger, ProofVerdict};
-use lock_model::{EnvironmentName, ReleaseId, ReleaseTag, Timestamp};
+use lock_model::{EnvironmentName, ReleaseId, ReleaseTag, ServiceName, Timestamp};
 use promotion::attempts::{self, Purpose};
 use promotion::release_names::{ReleaseMessage, ReleasePlan, TagFacts, date_of, plan_tag};
 use tokio::sync::Notify;
@@ -26,8 +28,8 @@ use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::hints;
 use crate::labels::count;
 use crate::labels::short_id;
-use crate::report::v1::StepResult as StepWord;
 use crate::report::v1::evidence::DeployedPlan;
+use crate::report::v1::{NotRolledBack, StayCause, StepResult as StepWord};
 use crate::unpinned_images;
 
 /// How long it may take after the end of a pod until the cluster has written that it takes no requests.
@@ -45,8 +47,10 @@ fn lease_lost(environment: &EnvironmentName, loss: LeaseLoss, met: Option<&Error
     } else {
         hints::of_lease(&LeaseState::Lost(loss), environment)
     };
+    let met_run = met.and_then(Error::ended_run);
     let met = met.map(|error| Problem::new("met", error.to_string()));
-    let error = Error::new(ErrorKind::Deploy, message).problems(met);
+    let dossier = met_run.and_then(|run| run.dossier.as_ref());
+    let error = Error::new(ErrorKind::Deploy, message).problems(met).with_dossier(dossier);
     match hint {
         Some(hint) => error.hint(hint),
         None => error,
@@ -90,7 +94,9 @@ impl Engine<'_> {
             Purpose::Run => Configuration::Present,
             Purpose::Rollback => Configuration::OfRelease,
         };
-        self.planning().with_settings(self.context, configuration).await
+        let mut deployable = self.planning().with_settings(self.context, configuration).await?;
+        deployable.leave_out(|service| self.stays.migrated.contains(service));
+        Ok(deployable)
     }
 
     /// Why a deployment would give other settings than those that are there.
@@ -105,7 +111,10 @@ impl Engine<'_> {
 
     /// Plans the deployment; nothing is recorded or changed.
     pub(super) async fn prepare_deployment(&mut self) -> Result<Prepared> {
-        let deployable = Box::pin(self.deployable_with_settings()).await?;
+        let mut deployable = Box::pin(self.deployable_with_settings()).await?;
+        if self.goes_back {
+            deployable.leave_time(self.context);
+        }
         if let Some(message) = deployable.expired_sentence() {
             match self.purpose {
                 Purpose::Run => {
@@ -168,21 +177,28 @@ impl Engine<'_> {
         let options = apply_options(self.context, number, fence);
         let applying = deployable.apply(self.context, &plan, &options, lease.as_ref(), &waiting);
         // What the promotion is going to list is rendered while pods start.
+        let is_listing = AtomicBool::new(false);
         let listing = async {
             waiting.notified().await;
+            is_listing.store(true, Ordering::Relaxed);
             self.images_of_next().await
         };
         let mut listed = None;
         let applied = {
             let watching = self.watch_for_newer(&deployable.superseding);
             tokio::pin!(applying, listing, watching);
-            loop {
+            let applied = loop {
                 tokio::select! {
                     applied = &mut applying => break applied,
                     images = &mut listing, if listed.is_none() => listed = Some(images),
                     never = &mut watching => match never {},
                 }
+            };
+            // What is half rendered is done sooner than from the beginning.
+            if applied.is_ok() && listed.is_none() && is_listing.load(Ordering::Relaxed) {
+                listed = Some(listing.await);
             }
+            applied
         };
         self.promoted = listed.flatten();
         self.superseded = applied.is_err() && deployable.superseding.newer().is_some();
@@ -199,19 +215,29 @@ impl Engine<'_> {
         if let Some(loss) = loss {
             return Err(lease_lost(&self.environment.name, loss, applied.err().as_ref()));
         }
-        let detail = applied?;
+        let (detail, not_awaited) = applied?;
         self.deployed_now = true;
         if let Some(findings) = &mut self.findings {
             findings.places.written();
         }
-        let evidence = DeployedPlan { plan: plan.digest, changes: plan.changes };
-        Ok(StepOutcome::ok(detail).document("plan.json", &evidence))
+        let evidence = DeployedPlan { plan: plan.digest, changes: plan.changes, notes: plan.notes };
+        let mut answer = StepOutcome::ok(detail).document("plan.json", &evidence);
+        answer.warnings.extend(not_awaited.iter().map(ToString::to_string));
+        self.not_awaited = not_awaited;
+        Ok(answer)
     }
 
     /// Reads back what is stored.
     pub(super) async fn verify(&mut self) -> Result<StepOutcome> {
         let deployable = self.deployable()?;
         let proof = self.prove(&deployable).await?;
+        let is_in = |finding: &Finding, services: &BTreeSet<ServiceName>| {
+            finding.service.as_ref().is_some_and(|service| services.contains(service))
+        };
+        let (proof, kept) =
+            proof.without(|finding| finding.kind == FindingKind::Left && is_in(finding, &self.stays.came));
+        self.stays.differs =
+            !proof.is_proven() && proof.findings.iter().all(|finding| is_in(finding, &self.stays.migrated));
         let mut answer = if proof.is_proven() {
             let (level, detail) = match proof.level {
                 deployer::ProofLevel::Stored => (ledger::ProofLevel::Stored, String::new()),
@@ -233,6 +259,11 @@ impl Engine<'_> {
                 lock_model::escaping::escape_short(&ending.pod, 200)
             )
         }));
+        answer.warnings.extend(kept.iter().map(ToString::to_string));
+        let named = kept.into_iter().filter_map(|Finding { service, message, .. }| {
+            Some(NotRolledBack { service: service?, cause: StayCause::CameSince, reason: message })
+        });
+        self.stays.named = named.collect();
         if self.deployed_now {
             answer.warnings.extend(self.kept_fields(&deployable).await);
         }
@@ -245,7 +276,7 @@ impl Engine<'_> {
         let begun = Instant::now();
         let mut is_said = false;
         loop {
-            let proof = deployable.prove(self.context).await?;
+            let proof = deployable.prove(self.context, &self.revision, &self.lock.lock).await?;
             let Some(grace) = proof.until_ended() else { return Ok(proof) };
             if Instant::now() >= before(self.context.deadline, begun).min(begun + grace + AFTER_THE_END) {
                 return Ok(proof);
@@ -275,7 +306,7 @@ impl Engine<'_> {
                 fields.fields_in_short()
             )
         };
-        kept.into_iter().map(sentence).collect()
+        kept.fields.into_iter().map(sentence).collect()
     }
 
     /// The outcome of a release whose steps and suites all passed.

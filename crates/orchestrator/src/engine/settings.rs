@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::events::Event;
 use crate::revision::Revision;
+use crate::secret_program;
 use crate::secrets::{SHORTEST, stands_in_tree};
 
 /// How long a program may take that prints settings.
@@ -238,16 +239,12 @@ impl<'a> Resolving<'a> {
                     .envs(&ready.environment)
                     .current_dir(&ready.folder)
                     .deadline(COMMAND_DEADLINE)
-                    .output_limit(OUTPUT_LIMIT)
-                    .interrupt(&self.context.surroundings.interrupt)
-                    .launched_by(self.context.surroundings.launcher.as_ref());
-                let ended = tokio::task::spawn_blocking(move || invocation.run()).await;
-                match ended {
-                    Ok(Ok(output)) if output.success() => text_of(output.stdout).and_then(|text| parse(*format, &text)),
+                    .output_limit(OUTPUT_LIMIT);
+                match secret_program::run(&self.context.surroundings, invocation).await {
+                    Ok(output) if output.success() => text_of(output.stdout).and_then(|text| parse(*format, &text)),
                     // What it printed can be the secrets themselves.
-                    Ok(Ok(output)) => Err(format!("it ended with {}", output.status())),
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err("it was not run to its end".to_owned()),
+                    Ok(output) => Err(format!("it ended with {}", output.status())),
+                    Err(reason) => Err(reason),
                 }
                 .map_err(|reason| format!("program `{name}`: {reason}"))
             }

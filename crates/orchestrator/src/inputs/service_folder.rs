@@ -12,8 +12,8 @@ use crate::error::{Problem, causes};
 #[derive(Clone, Debug)]
 pub(crate) struct Unreadable {
     pub class: ErrorClass,
-    /// Whether the configuration has to be corrected, and not the content.
-    pub is_configured: bool,
+    /// The key below `target` that has to be corrected, and not the content.
+    pub configured: Option<&'static str>,
     pub problem: Problem,
     /// What to do about it, where the class does not say it.
     pub hints: Vec<String>,
@@ -22,12 +22,12 @@ pub(crate) struct Unreadable {
 impl Unreadable {
     /// A service whose content is not as it has to be.
     pub(crate) fn invalid(problem: Problem) -> Self {
-        Self { class: ErrorClass::Invalid, is_configured: false, problem, hints: Vec::new() }
+        Self { class: ErrorClass::Invalid, configured: None, problem, hints: Vec::new() }
     }
 
     /// A service whose content cannot be used as the configuration says.
-    pub(crate) fn configured(problem: Problem, hint: String) -> Self {
-        Self { class: ErrorClass::Invalid, is_configured: true, problem, hints: vec![hint] }
+    pub(crate) fn configured(key: &'static str, problem: Problem, hint: String) -> Self {
+        Self { class: ErrorClass::Invalid, configured: Some(key), problem, hints: vec![hint] }
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn files_of(
     let failed = |error: ContentError| {
         let details = causes(std::error::Error::source(&error));
         let problem = Problem::new(name.to_string(), error.to_string()).details(details);
-        Unreadable { class: error.class(), is_configured: false, problem, hints: Vec::new() }
+        Unreadable { class: error.class(), configured: None, problem, hints: Vec::new() }
     };
     let mut paths: Vec<TreePath> = Vec::new();
     let mut wanted = Vec::new();

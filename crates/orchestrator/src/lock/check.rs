@@ -65,7 +65,10 @@ async fn check(site: Site<'_>, request: &LockCheckRequest, commit: CommitId) -> 
     let context = site.workspace();
     let revision = Revision::load(context, &commit)?;
     let lock = match &request.file {
-        Some(path) => read_file(path, &context.surroundings)?,
+        Some(path) => read_file(path, &context.surroundings).map_err(|error| {
+            let is_revision = !path.exists() && context.resolve(&path.to_string_lossy()).is_ok();
+            if is_revision { error.hint(format!("the lock of a revision: `lock check --rev {}`", path.display())) } else { error }
+        })?,
         None => revision.lock(context)?.ok_or_else(|| {
             Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in {}", commit.short(12))).hint(
                 "a lock is committed once a pull request is merged (`lock commit`); `lock generate` shows what it would be, \

@@ -3,7 +3,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use config::{Template, Values, Variable};
-use deployer::ImagePin;
+use deployer::{ComposeError, ImagePin};
 use lock_model::{CONFIG_FILE, Content, Lock};
 
 use super::files::{STANDARD_INPUT, candidates, read_bytes, read_lock_file};
@@ -11,7 +11,7 @@ use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints::of_uncommitted_configuration;
 use crate::inputs::Inputs;
-use crate::output_file::{MissingFolders, write_output};
+use crate::output_file::{check_output, write_output};
 use crate::report::v1::LockComposeReport;
 use crate::revision::parse_config;
 
@@ -46,6 +46,15 @@ pub fn compose_override(
     request: &ComposeRequest,
     surroundings: &Surroundings,
 ) -> Result<LockComposeReport> {
+    if request.file == Path::new(STANDARD_INPUT) && request.lock == STANDARD_INPUT {
+        return Err(Error::new(ErrorKind::Usage, "the compose file and the lock cannot both be standard input")
+            .hint("name a file for one of them; without `--lock` it is the lock in `HEAD`"));
+    }
+    let local = Local::open(repository, surroundings).ok();
+    let work_tree = local.as_ref().and_then(|local| local.git.work_tree());
+    if let Some(output) = &request.output {
+        check_output(work_tree, output)?;
+    }
     let lock = read_lock_file(&request.lock, surroundings, || Local::open(repository, surroundings))?.lock;
     if let Some(output) = &request.output {
         for input in [request.file.as_path(), Path::new(&request.lock)] {
@@ -56,13 +65,11 @@ pub fn compose_override(
     let (prefix, uncommitted) = prefix(repository, &request.lock, surroundings)?;
     let pins = pins(&lock, &request.service, &prefix)?;
     let made = deployer::compose_override(&bytes, &request.file.display().to_string(), &pins).map_err(|error| {
-        Error::from_source(ErrorKind::Usage, "there is no override file to make", error)
-            .hint("`--service TEMPLATE` says what the file calls a service, such as `{name}` or `{short}`")
+        let hint = hint_of(&error);
+        Error::from_source(ErrorKind::Usage, "there is no override file to make", error).hint(hint)
     })?;
     if let Some(path) = &request.output {
-        let local = Local::open(repository, surroundings).ok();
-        let work_tree = local.as_ref().and_then(|local| local.git.work_tree());
-        write_output(work_tree, path, made.text.as_bytes(), MissingFolders::Refuse)?;
+        write_output(work_tree, path, made.text.as_bytes())?;
     }
     Ok(LockComposeReport {
         lock: lock.id().clone(),
@@ -72,6 +79,17 @@ pub fn compose_override(
         file: made.text,
         written: request.output.as_ref().map(|path| path.display().to_string()),
     })
+}
+
+/// What to do about a compose file that gives no override.
+fn hint_of(error: &ComposeError) -> &'static str {
+    match error {
+        ComposeError::Unreadable { .. } => "correct the file: `docker compose config` reads it too",
+        ComposeError::NoServices { .. } => "name the compose file that has the services",
+        ComposeError::NothingLocked { .. } => {
+            "`--service TEMPLATE` says what the file calls a service, such as `{name}` or `{short}`"
+        }
+    }
 }
 
 /// Refuses an output that is one of the inputs, by whatever name.

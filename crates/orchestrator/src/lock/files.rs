@@ -8,8 +8,8 @@ use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::input_file::{read_input, unreadable};
 use crate::inputs::Inputs;
-use crate::lock_folder::lock_files;
-use crate::output_file::{MissingFolders, check_output, write_output};
+use crate::lock_folder::{lock_files, may_be_lock, schema_place_beside};
+use crate::output_file::{check_output, write_output};
 use crate::revision::LockFile;
 use crate::workspace::Workspace;
 
@@ -90,22 +90,33 @@ pub(super) fn read_bytes(path: &Path, surroundings: &Surroundings) -> Result<Vec
 pub(super) fn check_lock_folder(context: &Workspace, folder: Option<&PathBuf>) -> Result<()> {
     let Some(folder) = folder else { return Ok(()) };
     let file = folder.join(Path::new(LOCK_FILE).file_name().unwrap_or_default());
-    check_output(context.git.work_tree(), &file, MissingFolders::Make)
+    if read_input(&file).is_ok_and(|bytes| !may_be_lock(&bytes)) {
+        let message = format!("`{}` is no lock, and would be written over", file.display());
+        return Err(
+            Error::new(ErrorKind::Usage, message).hint("name another folder with `--output`, or move the file away")
+        );
+    }
+    check_output(context.git.work_tree(), &file)
 }
 
 /// Writes `lock.yaml`, its schema and `.gitattributes`, each old or new and never a mix, and never over the file of another
 /// tool.
 pub(super) fn write_lock_folder(context: &Workspace, folder: &Path, bytes: &[u8]) -> Result<()> {
-    let lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
+    let mut lock = LockFile::parse(bytes.to_vec(), LOCK_FILE)?;
     let present = |path: &TreePath| match read_input(&folder.join(path.file_name())) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         // No file that orchestrator wrote: a link or folder is refused when it is written to.
         Err(_) => Some(Vec::new()),
     };
+    // The folder may be another one than that of the tree.
+    let place = schema_place_beside(present)?;
+    if lock.lock.schema() != place {
+        lock = LockFile::parse(lock.lock.with_schema(place).to_yaml().into_bytes(), LOCK_FILE)?;
+    }
     for change in lock_files(&lock, present)? {
         let forge::FileChange::Write { path, bytes } = change else { continue };
-        write_output(context.git.work_tree(), &folder.join(path.file_name()), &bytes, MissingFolders::Make)?;
+        write_output(context.git.work_tree(), &folder.join(path.file_name()), &bytes)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use lock_model::{
     CONFIG_FILE, CommitId, Content, EnvironmentName, ImageReference, LOCK_FILE, LegacyLock, LegacyService, LockedImage,
     Origin, Revision, ServiceName, Source, TreePath,
 };
-use registry::{Event, ImageRequest, RevisionPolicy};
+use registry::{Event, ImageRequest, RevisionPolicy, Unresolved, UnresolvedReason};
 
 use super::adopt::Adopter;
 use super::files::{check_lock_folder, read_bytes, write_lock_folder};
@@ -191,7 +191,7 @@ impl Place {
     fn mismatches(&self, older: &LegacyLock) -> Vec<Problem> {
         let problem = |subject: &str, message: String| Problem::new(subject, message);
         let mut problems: Vec<Problem> =
-            self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.message.clone())).collect();
+            self.scan.problems.iter().map(|finding| problem(&finding.subject, finding.sentence())).collect();
         let mut there = BTreeSet::new();
         for Submodule { path, commit, .. } in &self.scan.submodules {
             there.insert(path);
@@ -331,7 +331,13 @@ async fn resolve(
     warnings.extend(registry_client::warnings(&registry));
     if !failures.is_empty() {
         let error = unresolved(context, &failures, requests.len(), Patience::Useless).problems(others);
-        return Err(error.hint("images that never said their commit can be taken with `--revision warn`"));
+        let is_silent = |failure: &Unresolved| {
+            matches!(&failure.reason, UnresolvedReason::OtherRevision { found, .. }
+                if found.iter().any(|found| found.revision.is_none()))
+        };
+        let hint = failures.iter().any(|(_, failure)| is_silent(failure));
+        let hint = hint.then_some("images that never said their commit can be taken with `--revision warn`");
+        return Err(hint.into_iter().fold(error, Error::hint));
     }
     if others.is_empty() {
         return Ok(images);

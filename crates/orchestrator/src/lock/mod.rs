@@ -20,6 +20,7 @@ pub(crate) use files::lock_file_at;
 pub use files::read_lock;
 pub use generate::{LockGenerateRequest, generate_lock};
 pub use migrate::{Adoption, LockMigrateRequest, migrate_lock};
+pub(crate) use publish::own_lock_changes;
 pub use publish::{LockPublishRequest, publish_lock};
 pub use reject::reject_lock;
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use ::forge::{PullRequest, PullRequestState, StatusState};
 use config::{Config, Environment};
-use lock_model::{CommitId, LOCK_FOLDER, TreeId};
+use lock_model::{CommitId, LOCK_FILE, LOCK_FOLDER, TreeId};
 
 use super::approvers::approver_warnings;
 use super::files::lock_file_at;
 use crate::context::{Context, git_error};
 use crate::displayed_status::set_status;
 use crate::engine::{LOCK_ARTEFACT, LOCK_STATUS, rows_of};
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::{Error, ErrorKind, Place, Problem, Result};
 use crate::inputs::{Inputs, changes as input_changes};
 use crate::labels::{diff_problems, short_id};
 use crate::ledger_rights::needs_bot;
@@ -24,7 +24,7 @@ use crate::policy_found::PolicyFound;
 use crate::relaxed_rules::relaxed_rules;
 use crate::report::markdown::{LockComment, LockFailure, LockProblemText, lock_comment, lock_failure_comment};
 use crate::report::v1::{InputChanges, LockPublishReport, MergePlan, PlanVerdict, PublishedLock, locked_services};
-use crate::revision::load_config;
+use crate::revision::{is_of_another_tool, load_config};
 use crate::submodules::{Changes, Declared, changes};
 use crate::test_merge::{TestMerge, test_merge};
 
@@ -130,14 +130,38 @@ pub async fn publish_lock(context: &Context, request: &LockPublishRequest) -> Re
                 hints: error.hints(),
             });
             context.forge.upsert_comment(number, COMMENT, &comment).await?;
-            let kept = status(&base, StatusState::Failure, error.message()).await?;
+            let kept = status(&base, StatusState::Failure, &in_one_line(&error)).await?;
             Err(kept.into_iter().fold(error, Error::hint))
         }
     }
 }
 
+/// An error for the status, which has room for one problem.
+fn in_one_line(error: &Error) -> String {
+    match error.places() {
+        [] => error.message().to_owned(),
+        [only] => located(only),
+        [first, others @ ..] => format!("{} (and {} more)", located(first), others.len()),
+    }
+}
+
+fn located(place: &Place) -> String {
+    let at = [place.line, place.column].into_iter().flatten().map(|number| format!(":{number}"));
+    format!("{}{}: {}", place.file, at.collect::<Vec<_>>().concat(), place.message)
+}
+
 /// An error for the comment, which says "tried" itself.
 fn problem_texts(error: &Error) -> Vec<LockProblemText> {
+    // The message draws what the places say.
+    if !error.places().is_empty() {
+        let text = |place: &Place| LockProblemText {
+            service: None,
+            message: located(place),
+            tried: Vec::new(),
+            details: place.hint.iter().map(|hint| format!("hint: {hint}")).collect(),
+        };
+        return error.places().iter().map(text).collect();
+    }
     if error.all_problems().is_empty() {
         let (message, details) = (error.message().to_owned(), error.causes());
         return vec![LockProblemText { service: None, message, tried: Vec::new(), details }];
@@ -202,7 +226,11 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     goes_to_staging(pull_request, config)?;
     own_lock_changes(context, &merge)?;
     let base = merge.source.base.clone();
-    let before = lock_file_at(context, base.as_str())?.map(|file| file.lock);
+    let before = match lock_file_at(context, base.as_str()) {
+        // The pull request takes it away.
+        Err(_) if !has_lock(context, &merge.revision.commit)? => None,
+        before => before?.map(|file| file.lock),
+    };
     let generated = lock_builder::generate(context, &merge.revision, merge.source.clone(), scope).await?;
     let declared = Declared::new(&merge.revision.scan);
     let changes = changes(context, before.as_ref(), &generated.lock, &declared).await?;
@@ -289,6 +317,18 @@ async fn make(context: &Context, pull_request: &PullRequest, scope: Scope<'_>) -
     Ok(Made { generated, plans, inputs, changes, comment, line, release, base, warnings })
 }
 
+fn has_lock(context: &Context, commit: &CommitId) -> Result<bool> {
+    let bytes = Inputs::lock(&context.git, commit.as_str());
+    Ok(bytes.map_err(|error| git_error("the lock cannot be read", error))?.is_some())
+}
+
+/// Whether another tool's file lies in the place of the lock. A newer version's lock is one.
+fn is_no_lock(context: &Context, commit: &CommitId) -> Result<bool> {
+    let bytes = Inputs::lock(&context.git, commit.as_str());
+    let bytes = bytes.map_err(|error| git_error("the lock cannot be read", error))?;
+    Ok(bytes.is_some_and(|bytes| is_of_another_tool(&bytes)))
+}
+
 fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {
     let staging = config.branches.staging.as_str();
     if pull_request.base_branch.as_str() == staging {
@@ -303,7 +343,7 @@ fn goes_to_staging(pull_request: &PullRequest, config: &Config) -> Result<()> {
 
 /// Only `lock commit` writes locks: a pull request that edits them or their companions is refused, unless it brings exactly
 /// what the production branch has (a hotfix merged back). Files of other tools beside them are theirs.
-fn own_lock_changes(context: &Context, merge: &TestMerge) -> Result<()> {
+pub(crate) fn own_lock_changes(context: &Context, merge: &TestMerge) -> Result<()> {
     let (base, head) = (&merge.source.base, &merge.source.head);
     let cannot = |error| git_error("the pull request's own changes cannot be read", error);
     let Some(fork) = context.git.merge_base(base.as_str(), head.as_str()).map_err(cannot)? else {
@@ -314,11 +354,14 @@ fn own_lock_changes(context: &Context, merge: &TestMerge) -> Result<()> {
     if before == after {
         return Ok(());
     }
+    // What was never a lock of ours may go.
+    let takes_away = !after.contains_key(LOCK_FILE) && is_no_lock(context, &fork)?;
     let production = locks(&context.resolve(merge.revision.config.branches.production.as_str())?)?;
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed: Vec<&String> = paths
         .into_iter()
         .filter(|path| before.get(*path) != after.get(*path) && after.get(*path) != production.get(*path))
+        .filter(|path| !takes_away || *path != LOCK_FILE)
         .collect();
     let tree =
         |commit: &CommitId| -> Result<Option<TreeId>> { Ok(context.commit(commit.as_str())?.map(|facts| facts.tree)) };

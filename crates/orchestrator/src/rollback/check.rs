@@ -71,7 +71,8 @@ async fn judge(context: &Context, ledger: &Ledger, in_force: &Environment, targe
     let name = &in_force.name;
     let revision = Revision::load(context, &target.commit)?;
     let mut environment = revision.environment(name)?.clone();
-    environment.conflicts.extend(in_force.conflicts.iter().cloned());
+    environment.allow_as(in_force);
+    environment.removed = in_force.removed;
     let environment = &environment;
     let commit = target.commit.short(12);
     let file = revision

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use deployer::PlanDetail;
 use ledger::{Ledger, RecordDraft, Step, StepResult as RecordResult};
-use lock_model::{EnvironmentName, LockId, ReleaseId};
+use lock_model::{EnvironmentName, LockId, ReleaseId, ServiceName};
 use promotion::attempts::Purpose;
-use promotion::rollback::{self, NoTarget, RollbackTarget, TargetState};
+use promotion::rollback::{self, NoTarget, RollbackTarget, TargetState, deployed_since};
 
 pub use check::check_rollbacks;
 pub(crate) use ground::RollbackGround;
@@ -21,7 +21,7 @@ pub use on_failure::OnFailure;
 pub(crate) use on_failure::go_back_after;
 
 use self::images::images_are_there;
-use self::migrations::{Irreversible, Migrations, judge_migrations};
+use self::migrations::{Behind, Migrations, judge_migrations};
 use crate::context::Context;
 use crate::engine::{Destination, Engine, Repeat, Wanted, taking};
 use crate::environment_policy::find_environment;
@@ -56,6 +56,27 @@ pub struct RollbackRequest {
     pub break_lease: bool,
     /// Managers whose fields are taken over besides those that a configuration names, target `apply`.
     pub take: BTreeSet<String>,
+    /// The failed deployment that begins it: services with a migration stay as they are, and so do those that came since,
+    /// where the configuration does not delete them.
+    pub(crate) after: Option<FailedDeployment>,
+}
+
+/// A deployment that failed, and what is known of the services that it would have changed; nothing of the others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FailedDeployment {
+    changed: BTreeSet<ServiceName>,
+    untouched: BTreeSet<ServiceName>,
+}
+
+impl FailedDeployment {
+    /// What an earlier attempt, or an earlier release since the target, began to change is not known to be untouched.
+    fn of_one_attempt(&self, ledger: &Ledger, name: &EnvironmentName, target: &RollbackTarget) -> Self {
+        let begun = |release| ledger.cycle(name, release).state(&Step::Deploy.into()).map_or(0, |state| state.attempts);
+        match deployed_since(ledger, name, &target.release).as_slice() {
+            [one] if begun(&one.release) == 1 => self.clone(),
+            _ => Self { changed: self.changed.clone(), untouched: BTreeSet::new() },
+        }
+    }
 }
 
 impl RollbackRequest {
@@ -71,6 +92,7 @@ impl RollbackRequest {
             accept_irreversible: false,
             break_lease: false,
             take: BTreeSet::new(),
+            after: None,
         }
     }
 }
@@ -101,7 +123,7 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
     engine.warnings.extend(migrations.warnings());
     match target.state {
         TargetState::New => {
-            let reason = taking(&request.take, &migrations.with_reason(&request.reason));
+            let reason = taking(&request.take, &migrations.with_reason(&request.reason, &engine.stays.migrated));
             engine.begin_rollback(&reason, target.tag.clone()).await?;
         }
         TargetState::Underway { .. } | TargetState::Done { .. } => {}
@@ -111,11 +133,14 @@ pub async fn rollback(context: &Context, request: &RollbackRequest) -> Result<Ru
         engine.lines.push(said(context, StepLine::ok("reject", request.reason.as_str())));
     }
     let stopped = Box::pin(engine.run(&Wanted::All, Repeat::No)).await?;
-    if stopped.is_none() && !engine.has_proof() {
+    if stopped.is_none() && engine.stays.migrated.is_empty() && !engine.has_proof() {
         engine.warnings.push(unproven(&name, &target));
     }
     let rejectable = leaves.filter(|left| !request.reject && left.lock != Some(target.lock.clone()));
+    let staying = migrations.not_rolled_back().filter(|_| request.after.is_some());
+    let not_rolled_back = staying.chain(std::mem::take(&mut engine.stays.named)).collect();
     let mut report = engine.into_report(Operation::Rollback, None, stopped);
+    report.not_rolled_back = not_rolled_back;
     report.left = rejectable.and_then(|left| left.lock);
     Ok(report)
 }
@@ -133,14 +158,18 @@ struct Judged<'a> {
 /// Refuses what cannot be gone back to; nothing is written.
 async fn judge<'a>(context: &'a Context, request: &RollbackRequest) -> Result<Judged<'a>> {
     let name = &request.environment;
-    let (engine, target, ground) = rollback_target(context, request).await?;
+    let (mut engine, target, ground) = rollback_target(context, request).await?;
     match target.state {
         TargetState::New | TargetState::Underway { .. } => {
             images_are_there(context, &engine, &target, &ground).await?;
         }
         TargetState::Done { .. } => {}
     }
-    let migrations = migrations(context, &engine, &target, request)?;
+    let migrations = Box::pin(migrations(context, &engine, &target, request)).await?;
+    if request.after.is_some() {
+        engine.stays.came = came_since(context, engine.store.ledger(), name, &target)?;
+        engine.stays.migrated = migrations.services().unwrap_or_default();
+    }
     engine.planning().refuse_left_place(context).await?;
     engine.planning().refuse_foreign_places(context).await?;
     may_roll_back(context, &engine, &target).await?;
@@ -161,9 +190,10 @@ pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Resu
     let name = request.environment.clone();
     context.needs_history()?;
     context.sync()?;
-    let (engine, target, ground) = rollback_target(context, request).await?;
+    let (engine, target, ground) = Box::pin(rollback_target(context, request)).await?;
     let images = images_are_there(context, &engine, &target, &ground).await?;
-    let migrations = migrations(context, &engine, &target, request)?;
+    let mut migrations = Box::pin(migrations(context, &engine, &target, request)).await?;
+    Box::pin(migrations.add_labelled(context, &engine, &target)).await?;
     engine.planning().refuse_left_place(context).await?;
     engine.planning().refuse_foreign_places(context).await?;
     let leaves = leaves(engine.store.ledger(), &name, &target);
@@ -188,21 +218,35 @@ pub async fn plan_rollback(context: &Context, request: &RollbackRequest) -> Resu
         leaves: leaves.as_ref().map(|left| left.release.clone()),
         leaves_lock: leaves.and_then(|left| left.lock),
         changes: plan.changes,
+        migrations: migrations.marks(),
         warnings: migrations.warnings().chain(plan.unpinned_images.iter().map(unpinned_warning)).collect(),
         unpinned: plan.unpinned_images,
     })
 }
 
 /// The migrations of the releases that it leaves, where it may go back behind them.
-fn migrations(
+async fn migrations(
     context: &Context,
     engine: &Engine<'_>,
     target: &RollbackTarget,
     request: &RollbackRequest,
 ) -> Result<Migrations> {
-    let irreversible = if request.accept_irreversible { Irreversible::Accept } else { Irreversible::Refuse };
-    let (ledger, lock) = (engine.store.ledger(), &engine.lock.lock);
-    judge_migrations(context, ledger, &request.environment, target, lock, irreversible)
+    let (ledger, lock, name) = (engine.store.ledger(), &engine.lock.lock, &request.environment);
+    let mut found = Migrations::behind(context, ledger, name, target, lock);
+    let failed;
+    let behind = match (&request.after, &engine.environment.target) {
+        (Some(after), Some(config::Target::Helm(_) | config::Target::Apply(_))) => {
+            found.add_labelled(context, engine, target).await?;
+            failed = after.of_one_attempt(ledger, name, target);
+            found.leave_out(&failed.untouched);
+            Behind::LeaveThere(&failed)
+        }
+        (Some(_), Some(config::Target::Render(_)) | None) => Behind::RefuseAny,
+        (None, _) if request.accept_irreversible => Behind::Accept,
+        (None, _) => Behind::Refuse,
+    };
+    judge_migrations(context, ledger, name, target, lock, &found, behind)?;
+    Ok(found)
 }
 
 /// What to go back to, with its engine.
@@ -245,10 +289,29 @@ async fn rollback_target<'a>(
         )
         .hint("the repository was rewritten: restore the release's commit"));
     }
-    // Whose fields may be taken is a rule of the environment as it is, like what it requires.
-    engine.environment.conflicts.extend(find_environment(context, name).await?.conflicts);
+    // What becomes of services that left is a rule of the environment as it is, too.
+    let in_force = find_environment(context, name).await?;
+    engine.environment.allow_as(&in_force);
+    engine.environment.removed = in_force.removed;
     engine.take_fields(&request.take, &request.reason)?;
     Ok((engine, target, ground))
+}
+
+/// The services that were deployed since the environment had the target.
+fn came_since(
+    context: &Context,
+    ledger: &Ledger,
+    name: &EnvironmentName,
+    target: &RollbackTarget,
+) -> Result<BTreeSet<ServiceName>> {
+    let mut services = BTreeSet::new();
+    for deployed in deployed_since(ledger, name, &target.release) {
+        let revision = Revision::load(context, &deployed.commit)?;
+        if let Some(file) = revision.lock(context)? {
+            services.extend(file.lock.services().keys().cloned());
+        }
+    }
+    Ok(services)
 }
 
 /// A release that a rollback leaves.

@@ -1,13 +1,16 @@
 //! What follows a deployment that failed.
 
-use lock_model::EnvironmentName;
+use deployer::Dossier;
+use lock_model::{EnvironmentName, ServiceName};
 use promotion::rollback::{RollbackTarget, target};
 
-use super::{RollbackGround, RollbackRequest, rollback};
+use super::migrations::explicit_way;
+use super::{FailedDeployment, RollbackGround, RollbackRequest, rollback};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hints::GOES_ON;
 use crate::ledger_store::LedgerStore;
-use crate::report::v1::{RunReport, StepResult};
+use crate::report::v1::{NotRolledBack, RunReport, StayCause, StepLine, StepResult};
 
 /// What follows a deployment that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,13 @@ pub enum OnFailure {
     Stop,
     /// The release before is deployed again, and the environment is held.
     Rollback,
+}
+
+impl From<&Dossier> for FailedDeployment {
+    fn from(dossier: &Dossier) -> Self {
+        let set = |services: &[ServiceName]| services.iter().cloned().collect();
+        Self { changed: set(&dossier.changed), untouched: set(&dossier.untouched) }
+    }
 }
 
 /// Goes back where a deployment failed, or was not what the lock says, and that is asked for; else the error says how. The answer
@@ -35,14 +45,20 @@ pub(crate) async fn go_back_after(
             })
         }
         (Err(error), OnFailure::Rollback) if error.kind() == ErrorKind::Deploy => {
-            let said = went_back(context, name, error.message()).await;
-            Err(said.into_iter().fold(error, Error::hint))
+            let dossier = error.ended_run().and_then(|run| run.dossier.as_ref());
+            let failed = dossier.map(FailedDeployment::from).unwrap_or_default();
+            let Followed { said, not_rolled_back, is_begun } = went_back(context, name, error.message(), failed).await;
+            let error = if is_begun { error.without_hint(GOES_ON) } else { error };
+            Err(said.into_iter().fold(error, Error::hint).not_rolled_back(not_rolled_back))
         }
         (Ok(mut report), OnFailure::Rollback) if report.stopped == Some(ErrorKind::Deploy) => {
             let failed = report.steps.iter().rev().find(|line| line.result == StepResult::Failed);
-            let reason = failed.map_or_else(String::new, |line| format!("{}: {}", line.step, line.detail));
-            let said = went_back(context, name, &reason).await;
-            report.warnings.extend(said);
+            let detail = |line: &StepLine| line.detail.lines().collect::<Vec<_>>().join("; ");
+            let reason = failed.map_or_else(String::new, |line| format!("{}: {}", line.step, detail(line)));
+            let followed = went_back(context, name, &reason, FailedDeployment::default()).await;
+            report.warnings.extend(followed.said);
+            report.not_rolled_back = followed.not_rolled_back;
+            report.rolled_back = followed.is_begun;
             Ok(report)
         }
         (other, OnFailure::Stop | OnFailure::Rollback) => other,
@@ -58,27 +74,52 @@ async fn way_back(context: &Context, name: &EnvironmentName) -> Option<String> {
     Some(format!("`orchestrator rollback {name} --reason …` goes back to release {}", before.release.id8()))
 }
 
-/// Goes back, and says what became of that.
-async fn went_back(context: &Context, name: &EnvironmentName, reason: &str) -> Vec<String> {
+/// What became of a rollback that followed by itself.
+struct Followed {
+    said: Vec<String>,
+    not_rolled_back: Vec<NotRolledBack>,
+    /// Whether it was recorded, and holds the environment.
+    is_begun: bool,
+}
+
+/// Goes back, and says what became of that, and of services that stay.
+async fn went_back(context: &Context, name: &EnvironmentName, reason: &str, failed: FailedDeployment) -> Followed {
     context.note(format!("the deployment failed: `{name}` goes back to the release before"));
-    let request = RollbackRequest::new(name.clone(), format!("a deployment failed: {reason}"));
-    match rollback(context, &request).await {
-        Ok(RunReport { stopped: None, release, .. }) => {
+    let mut request = RollbackRequest::new(name.clone(), format!("a deployment failed: {reason}"));
+    request.after = Some(failed);
+    match Box::pin(rollback(context, &request)).await {
+        Ok(RunReport { stopped: None, release, not_rolled_back, .. }) => {
             let release = release.map_or_else(|| "before".to_owned(), |release| release.id8().to_owned());
-            vec![format!("release {release} is back, and `{name}` is held: `orchestrator unhold {name} --reason …`")]
+            let but_for = if not_rolled_back.is_empty() { "" } else { " but for what is named here" };
+            let mut said = vec![format!(
+                "release {release} is back{but_for}, and `{name}` is held: `orchestrator unhold {name} --reason …`"
+            )];
+            said.extend(not_rolled_back.iter().map(NotRolledBack::sentence));
+            let migrated = not_rolled_back.iter().filter_map(|one| match one.cause {
+                StayCause::Migration => Some(false),
+                StayCause::IrreversibleMigration => Some(true),
+                StayCause::CameSince => None,
+            });
+            said.extend(migrated.reduce(|one, other| one || other).map(|any| explicit_way(name, &release, any)));
+            Followed { said, not_rolled_back, is_begun: true }
         }
-        Ok(RunReport { steps, .. }) => {
+        Ok(RunReport { steps, not_rolled_back, .. }) => {
             let last = steps.last().map_or_else(String::new, |line| format!(" at {}: {}", line.step, line.detail));
-            vec![format!("the rollback stopped{last}"), again(name)]
+            Followed { said: vec![format!("the rollback stopped{last}"), again(name)], not_rolled_back, is_begun: true }
         }
         Err(failed) => {
-            let mut said = vec![format!("the rollback failed as well: {}", failed.message())];
+            let store = LedgerStore::read(context).await;
+            let is_begun = store.is_ok_and(|store| store.ledger().held(name).is_some());
+            let failed = failed.without_hint(GOES_ON);
+            let causes = std::iter::once(failed.message().to_owned()).chain(failed.causes());
+            let mut said = vec![format!("the rollback failed as well: {}", causes.collect::<Vec<_>>().join(": "))];
             said.extend(
                 failed.all_problems().iter().map(|problem| format!("{}: {}", problem.subject, problem.message)),
             );
             said.extend(failed.hints().iter().cloned());
             said.extend(may_go_on(failed.kind()).then(|| again(name)));
-            said
+            let not_rolled_back = failed.ended_run().map(|run| run.not_rolled_back.clone()).unwrap_or_default();
+            Followed { said, not_rolled_back, is_begun }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether the commits of submodules are pushed: asked of every remote, answered for every service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config::Submodules;
 use lock_gen::{
@@ -11,7 +11,7 @@ use lock_model::{ErrorClass, ServiceName, TreePath};
 use super::run_blocking::run_blocking;
 use super::{Target, accepted_refs, submodule_access};
 use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::hints::of_remote;
+use crate::hints::{of_remote, of_remote_cause};
 use crate::report::v1::PushedRefs;
 use crate::revision::Revision;
 use crate::workspace::{Workspace, unused_setting};
@@ -23,6 +23,8 @@ pub(crate) struct PushedAnswer {
     unknown: Vec<(ErrorClass, Problem)>,
     of: usize,
     hints: Vec<String>,
+    /// The classes of failures that have no hint of their own.
+    unclear: BTreeSet<ErrorClass>,
 }
 
 impl PushedAnswer {
@@ -55,7 +57,8 @@ impl PushedAnswer {
         problems.sort_by(|a, b| a.subject.cmp(&b.subject));
         let error = Error::new(code, message).problems(problems);
         let error = self.hints.into_iter().fold(error, Error::hint);
-        of_remote(class).into_iter().fold(error, Error::hint)
+        let general = of_remote(class).filter(|_| permanent.is_some() || self.unclear.contains(&class));
+        general.into_iter().fold(error, Error::hint)
     }
 }
 
@@ -73,6 +76,7 @@ pub(crate) async fn ask_pushed(
         unknown: Vec::new(),
         of: services.len(),
         hints: Vec::new(),
+        unclear: BTreeSet::new(),
     };
     let mut questions = Vec::new();
     let mut names: BTreeMap<TreePath, &ServiceName> = BTreeMap::new();
@@ -151,6 +155,11 @@ impl PushedAnswer {
                     let subject = name.to_string();
                     if !self.unknown.iter().any(|(_, problem)| problem.subject == subject) {
                         self.unknown.push((error.class(), problem(name, error.to_string(), error)));
+                        match of_remote_cause(error) {
+                            Some(hint) if self.hints.contains(&hint) => {}
+                            Some(hint) => self.hints.push(hint),
+                            None => drop(self.unclear.insert(error.class())),
+                        }
                     }
                 }
             }
@@ -191,6 +200,7 @@ mod tests {
             unknown: unknown.iter().enumerate().map(|(number, class)| (*class, problem(number, "unknown"))).collect(),
             of: 9,
             hints: Vec::new(),
+            unclear: unknown.iter().copied().collect(),
         }
     }
 

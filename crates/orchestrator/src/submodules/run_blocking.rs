@@ -3,19 +3,10 @@
 use std::time::{Duration, Instant};
 
 use git::GitOptions;
-use process::Interrupt;
+use process::{EndOnDrop, Interrupt};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::workspace::Workspace;
-
-/// Ends the programs of abandoned work when it is dropped.
-struct Abandoned(Interrupt);
-
-impl Drop for Abandoned {
-    fn drop(&mut self) {
-        self.0.request();
-    }
-}
 
 /// Does work that starts `git`, with options of its own: programs end with the command's deadline, with a signal, and
 /// when `patience` is over, each of which leaves the work with the answers that it has.
@@ -29,7 +20,7 @@ where
     let mut options = context.submodule_git_options()?;
     options.deadline = options.deadline.min(left);
     options.interrupt = stop.clone();
-    let _abandoned = Abandoned(stop.clone());
+    let _abandoned = EndOnDrop(stop.clone());
     let mut answer = tokio::task::spawn_blocking(move || work(options));
     let watch = async {
         match patience {

@@ -77,7 +77,7 @@ async fn t53_the_author_of_a_pull_request_two_levels_down_does_not_count() {
     assert_eq!(reason(&report, "dana"), opened(merged));
     assert!(report.approved, "who only merged counts where the rules do not say otherwise");
     let body = shop.forge(BOT).pull_request(promotion).unwrap().body;
-    assert!(body.contains(&format!("- not ana opened #\u{200b}{feature}, which is carried")), "{body}");
+    assert!(body.contains(&format!("- not ana, who opened #\u{200b}{feature}, which is carried")), "{body}");
     // The gate asks the same of what was merged.
     for person in ["ben", "eve"] {
         let reviews = shop.forge(BOT).reviews(promotion).unwrap();
@@ -208,7 +208,7 @@ async fn t54_too_few_people_are_said_on_the_pull_request_and_refused_by_the_prom
     let published = publish_lock(&shop.bot(), &LockPublishRequest::new(1)).await.unwrap();
     let said = "4 approvals are required and only 3 people could give one: ana, ben, eve";
     assert!(published.warnings.iter().any(|warning| warning.contains(said)), "{:?}", published.warnings);
-    assert!(published.markdown().unwrap().contains("not dana opened"));
+    assert!(published.markdown().unwrap().contains("not dana, who opened"));
     shop.check(1).await;
     shop.merge("dana", 1).await;
     let report = run(&shop.bot(), &RunRequest::new(staging())).await.unwrap();
@@ -279,7 +279,10 @@ async fn t54_a_fallback_that_has_ended_helps_nobody() {
 #[tokio::test]
 async fn t54_the_configuration_is_compared_with_the_people_of_the_forge() {
     let shop = proven();
-    let check = || check_config(&shop.join("shop.git"), Some("dev"), None, &shop.surroundings()).unwrap();
+    let check = || {
+        check_config(&shop.join("shop.git"), Some("dev"), None, &shop.surroundings(), "2025-11-20".parse().unwrap())
+            .unwrap()
+    };
     let report = check();
     assert_eq!(report.approvers[0].people, ["ana", "ben", "dana", "eve"]);
     assert_eq!((report.approvers[0].needed, report.approvers[0].left, report.warnings.len()), (2, 3, 0));
@@ -288,7 +291,13 @@ async fn t54_the_configuration_is_compared_with_the_people_of_the_forge() {
     assert!(said.contains("at most 3 people are left when one of ana, ben, dana, eve opened the change"), "{said}");
     // Without a forge there is nobody to compare with, unless one is named.
     let nowhere = shop.join("elsewhere.git");
-    let named = check_config(&shop.join("shop.git"), Some("dev"), Some(&nowhere), &shop.surroundings());
+    let named = check_config(
+        &shop.join("shop.git"),
+        Some("dev"),
+        Some(&nowhere),
+        &shop.surroundings(),
+        "2025-11-20".parse().unwrap(),
+    );
     assert!(named.is_err(), "{named:?}");
 }
 

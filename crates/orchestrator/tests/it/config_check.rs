@@ -8,6 +8,8 @@ use orchestrator::{Error, ErrorKind, check_config};
 
 use crate::shop::{CONFIGURATION, Shop, fails};
 
+const TODAY: &str = "2025-11-20";
+
 fn git(shop: &Shop, folder: &str, arguments: &[&str]) {
     let mut git = Command::new("git");
     git.args(["-c", "user.name=Ana", "-c", "user.email=ana@shop.example"]).args(arguments);
@@ -16,7 +18,7 @@ fn git(shop: &Shop, folder: &str, arguments: &[&str]) {
 }
 
 fn check(shop: &Shop, folder: &str, revision: Option<&str>) -> Result<ConfigCheckReport, Error> {
-    check_config(&shop.join(folder), revision, None, &shop.surroundings())
+    check_config(&shop.join(folder), revision, None, &shop.surroundings(), TODAY.parse().unwrap())
 }
 
 #[test]
@@ -71,10 +73,13 @@ fn a_status_that_the_forge_requires_needs_a_suite() {
 fn a_file_that_is_not_at_the_top_of_a_work_tree_is_judged_alone() {
     let shop = Shop::new();
     git(&shop, ".", &["clone", "--quiet", "--branch=dev", "shop.git", "clone"]);
+    let kubeconfig = "mode: staging\n    kubeconfig: { env: KC, allow: { exec: [aws], variables: [AWS_PROFILE] } }\n";
     for folder in ["alone", "clone/inner"] {
         fs::create_dir_all(shop.join(folder)).unwrap();
-        fs::write(shop.join(folder).join("orchestrator.yaml"), CONFIGURATION).unwrap();
+        let configuration = CONFIGURATION.replace("mode: staging\n", kubeconfig);
+        fs::write(shop.join(folder).join("orchestrator.yaml"), configuration).unwrap();
         let report = check(&shop, folder, None).unwrap();
         assert_eq!(report.not_judged.len(), 1, "{folder}");
+        assert!(["AWS_PROFILE", "KC"].iter().all(|name| report.environment_variables.iter().any(|one| one == name)));
     }
 }

@@ -1,12 +1,18 @@
 //! What a merge would deploy is judged on the pull request, by the code of the run that follows it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
 use git::TreeChange;
 use orchestrator::forge::StatusState;
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::report::v1::{LockPublishReport, MergePlan, PlanVerdict, Report as _, Verdict};
-use orchestrator::{Error, ErrorKind, RunRequest, plan_pull_request, run};
+use orchestrator::{Actor, Context, Error, ErrorKind, RunRequest, Settings, plan_pull_request, run};
 
-use crate::shop::{BOT, CONFIGURATION, Shop, executable, fails, manifest, production, proven, staging, write};
+use crate::shop::{
+    BOT, CONFIGURATION, Shop, Watcher, executable, fails, manifest, production, proven, staging, user, write,
+};
 
 async fn publish(shop: &Shop, number: u64) -> LockPublishReport {
     publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await.unwrap()
@@ -58,7 +64,9 @@ fn suite(shop: &Shop, definition: &str, file: TreeChange) {
 type Fault = (&'static str, fn(&Shop));
 
 const FAULTS: &[Fault] = &[
-    ("duplicate", |shop| drop(shop.bump_with("shop-web", 2, "kind: A\nkind: B\n"))),
+    ("`deploy/more.yaml` (line 2, column 1): not readable as YAML: key `kind` is in this map a second time", |shop| {
+        drop(shop.bump_with("shop-web", 2, "kind: A\nkind: B\n"));
+    }),
     ("elsewhere", |shop| drop(shop.bump_with("shop-web", 2, &namespace("elsewhere")))),
     ("has no folder `deploy`", |shop| shop.rewrite("shop-web", &[write("VERSION", "2\n")])),
     ("symbolic link", |shop| {
@@ -134,9 +142,29 @@ async fn what_the_run_would_refuse_fails_the_pull_request() {
             Ok(report) => format!("{report:#?}"),
             Err(error) => said(error),
         };
+        // A hint that fits: no file has to be corrected.
+        if expected.contains("has no `url:`") {
+            let hints = answer.as_ref().unwrap_err().hints().join("\n");
+            assert!(text.contains("hint: say where") && hints.starts_with("say where `staging` answers"), "{hints}");
+        }
         assert!(story.contains(expected), "{expected}: {story}");
         let deployed = "refs/heads/deploy/staging";
         assert_eq!(shop.untouched().get(deployed), before.get(deployed), "{expected}");
+    }
+}
+
+/// The configuration names what is not in the tree: 2, as for `config check`.
+#[tokio::test]
+async fn a_folder_of_manifests_that_is_not_in_the_superproject_is_a_fault_of_the_configuration() {
+    let shop = Shop::with(&CONFIGURATION.replace("source: \"{path}/deploy\"", "source: \"manifests/{short}\""));
+    let number = shop.open_pull_request("dev", "staging").await;
+    shop.merge_past_rules(number).await;
+    for error in [
+        fails(run(&shop.bot(), &RunRequest::new(staging())).await.map(drop), ErrorKind::Usage),
+        fails(orchestrator::plan(&shop.bot(), &staging(), None).await.map(drop), ErrorKind::Usage),
+    ] {
+        assert!(error.message().starts_with("`target.source` of `staging` (orchestrator.yaml:"), "{error}");
+        assert!(error.hints()[0].contains("or correct `target.source`"), "{error:?}");
     }
 }
 
@@ -278,4 +306,63 @@ async fn a_place_that_is_given_away_later_stops_no_merge() {
     assert_eq!((plan.decides, plan.verdict), (true, PlanVerdict::Deploys), "{plan:#?}");
     let open: Vec<String> = plan.not_checked.iter().map(ToString::to_string).collect();
     assert!(open[0].contains("branch `deploy/staging` holds the tree of environment `staging`"), "{open:?}");
+}
+
+/// A cluster that takes connections and answers none; counts those that are open at the same time, until each is given up.
+fn silent_cluster() -> (String, Arc<AtomicUsize>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counted = most.clone();
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            let (open, most) = (open.clone(), counted.clone());
+            most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::spawn(move || {
+                let _end = std::io::copy(&mut connection, &mut std::io::sink());
+                open.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    let kubeconfig = format!(
+        "{{ current-context: a, contexts: [{{ name: a, context: {{ cluster: c, user: u }} }}], clusters: [{{ name: c, \
+         cluster: {{ server: \"https://{address}\" }} }}], users: [{{ name: u, user: {{ token: t }} }}] }}"
+    );
+    (kubeconfig, most)
+}
+
+#[tokio::test]
+async fn clusters_that_do_not_answer_are_waited_for_side_by_side_and_fail_nothing() {
+    let configuration = CONFIGURATION
+        .replace(
+            "kind: render, source: \"{path}/deploy\", branch: \"deploy/{mode}\"",
+            "kind: apply, source: \"{path}/deploy\"",
+        )
+        .replace("    namespace: shop-staging\n", "    namespace: shop-staging\n    kubeconfig: { env: CLUSTER }\n")
+        .replace(
+            "    namespace: shop-production\n",
+            "    namespace: shop-production\n    kubeconfig: { env: CLUSTER }\n",
+        );
+    let shop = Shop::with(&configuration);
+    let number = shop.open_pull_request("dev", "staging").await;
+    let (kubeconfig, most) = silent_cluster();
+    let mut surroundings = shop.surroundings();
+    let others = surroundings.variables.clone();
+    surroundings.variables =
+        Arc::new(move |name| if name == "CLUSTER" { Some(kubeconfig.clone()) } else { others(name) });
+    let watcher = Watcher::new();
+    let mut settings = Settings::new(shop.join("shop.git"), Actor::Named(user(BOT)));
+    // What is left for a question is a part of this.
+    settings.deadline = Instant::now() + Duration::from_secs(4);
+    let job = Context::open(settings, surroundings, watcher.clone(), watcher).unwrap();
+    let report = publish_lock(&job, &LockPublishRequest::new(number)).await.unwrap();
+    assert_eq!(most.load(Ordering::SeqCst), 2, "one after another");
+    for plan in plans(&report) {
+        assert_eq!(plan.verdict, PlanVerdict::Deploys, "{plan:#?}");
+        let said = plan.not_checked.iter().find(|open| open.message.starts_with("what changes there: ")).unwrap();
+        let reason = format!("{} {}", said.message, said.details.join(" "));
+        let is_said = ["the API server did not answer within", "the API server cannot be reached"];
+        assert!(is_said.iter().any(|why| reason.contains(why)), "{reason}");
+    }
+    assert_eq!(status(&shop).0, StatusState::Success);
 }

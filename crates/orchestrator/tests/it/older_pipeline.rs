@@ -222,3 +222,29 @@ async fn what_lies_where_the_lock_would_be_is_never_taken_away() {
         assert_eq!(shop.head("staging"), before, "{name}: nothing was written there");
     }
 }
+
+/// Everything is stopped by such a file, and the pull request that takes it away is judged as any other.
+#[tokio::test]
+async fn a_file_of_theirs_in_the_place_of_the_lock_is_moved_by_a_pull_request() {
+    for theirs in ["version: \"3\"\nservices: {}\n", "{ \"images\": [] }\n"] {
+        let shop = Shop::new();
+        shop.commit("dev", &[write(LOCK_FILE, theirs)], "what the older pipeline writes");
+        for name in ["staging", "main"] {
+            shop.force(name, &shop.head("dev").unwrap());
+        }
+        shop.commit("dev", &[write("README.md", "a shop\n")], "a first change");
+        let number = shop.open_pull_request("dev", "staging").await;
+        let publish = async || publish_lock(&shop.bot(), &LockPublishRequest::new(number)).await;
+        let stopped = publish().await.unwrap_err();
+        assert_eq!(stopped.kind(), ErrorKind::Lock, "{stopped}");
+        let way = "`git mv locks/lock.yaml locks/old.yaml`";
+        assert!(stopped.hints().iter().any(|hint| hint.contains(way)), "{:?}", stopped.hints());
+        shop.commit("dev", &[remove(LOCK_FILE), write("locks/old.yaml", theirs)], "make room for the lock");
+        assert!(publish().await.unwrap().published.is_some());
+        shop.check(number).await;
+        shop.merge("dana", number).await;
+        shop.run_ok(&staging()).await;
+        assert_eq!(shop.file("staging", "locks/old.yaml").unwrap(), theirs);
+        assert_eq!(shop.lock("staging").services().len(), 3);
+    }
+}

@@ -203,7 +203,7 @@ fn a_promotion_says_what_its_approvers_approve() {
         "- **The lock has no review**: the reviewers of #\u{200b}7 did not see this lock: a push brought it past the pull requests: hurry \\(record 3\\)\n",
         "- **production is held** since 2025-11-24T16:00:00Z by robot: fair &lt;b&gt;\n",
         "- proven in staging at 2025-11-24T16:00:00Z, stored (record 10)\n- green: `system`\n",
-        "### Approvals\n\n- needs 4 approvals of exactly this content\n- could approve: ben, eve\n- not \\_dana opened #\u{200b}7, which is carried\n",
+        "### Approvals\n\n- needs 4 approvals of exactly this content\n- could approve: ben, eve\n- not \\_dana, who opened #\u{200b}7, which is carried\n",
         "- green: `system`\n- the rules of \\`production\\` are those of ",
         ", the newest commit whose gates passed\n- carries #7, #8\n",
     ] {
@@ -230,9 +230,10 @@ fn p2_a_lock_that_cannot_be_made_says_what_was_tried() {
     };
     let text = comment(&problems);
     assert!(text.starts_with("<!-- orchestrator:lock -->\n## No lock\n"));
+    assert!(text.contains("cannot be locked: 1 problem.\n"), "{text}");
     assert!(
         text.ends_with(
-            "- `cart`: no image was found\n  - tried `registry.example/shop/cart:main-1111111: not found`\n  - asked as \
+            "- `cart`: no image was found\n  - tried `registry.example/shop/cart:main-1111111`: not found\n  - asked as \
              @\u{200b}nobody\n\n### What to do\n\n- push the branch; ask @\u{200b}team\n"
         ),
         "{text}"

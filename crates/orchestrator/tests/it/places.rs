@@ -237,7 +237,7 @@ async fn rename_production(shop: &Shop) {
 async fn t60_a_renamed_environment_takes_its_place_over_and_the_old_name_loses_it() {
     let shop = released();
     let live = environment("live");
-    rename_production(&shop).await;
+    Box::pin(rename_production(&shop)).await;
     refuses_alone(&shop, &live, "branch `deploy/production` belongs to `production`").await;
 
     for actor in ["dana", "rita", BOT] {
@@ -269,7 +269,7 @@ async fn t60_a_renamed_environment_takes_its_place_over_and_the_old_name_loses_i
 async fn t60_the_hold_of_a_place_comes_with_it() {
     let shop = released();
     let live = environment("live");
-    rename_production(&shop).await;
+    Box::pin(rename_production(&shop)).await;
     hold(&shop.context("dana"), &staging(), "this one stays where it is").await.unwrap();
     hold_old_name(&shop);
     let report = take_over(&shop.context("eve"), &live, "it has a new name").await.unwrap();
@@ -304,7 +304,7 @@ fn hold_old_name(shop: &Shop) {
 async fn t60_a_hold_that_lands_while_the_place_is_taken_over_stops_it() {
     let shop = std::sync::Arc::new(released());
     let live = environment("live");
-    rename_production(&shop).await;
+    Box::pin(rename_production(&shop)).await;
     let other = std::sync::Arc::clone(&shop);
     let next = shop.ledger().next_seq();
     let watcher = Watcher::new().before_record(next, move || hold_old_name(&other));

@@ -239,7 +239,13 @@ async fn t57_a_persons_results_are_no_evidence() {
     assert!(report.is_passed());
     assert!(report.warnings.iter().any(|warning| warning == "`ana` is no bot: these results are no evidence"));
     assert!(evidence(&shop).is_empty());
-    assert!(refused_by_button(&shop, number).await.contains("only `orchestrator` counts"));
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.ends_with("`ana` is no bot, and only one of `orchestrator` counts"))
+    );
+    assert!(refused_by_button(&shop, number).await.contains("`orchestrator/suites` is missing"));
 
     // A record by a person's own hand, of exactly this content.
     assert!(test(&shop, BOT, "pull-request", number).await.unwrap().is_passed());

@@ -81,6 +81,9 @@ pub(super) fn run(args: &DemoArgs, global: &GlobalArgs) -> Result<Shown> {
             &commits,
         )
     });
+    if interruption::is_requested() && live {
+        say("\ninterrupted: what was made is removed; a second signal leaves it there\n");
+    }
     let removed = runtime.block_on(remove(&place, &images));
     let note = removed.join("\n  ");
     match told {

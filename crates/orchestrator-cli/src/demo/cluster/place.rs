@@ -1,11 +1,10 @@
 //! The cluster of the current kubeconfig context, and the demo's namespace in it.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use cluster::{ClusterError, Connection, Kind, Kubeconfig, Object, ObjectKey, Patience, Propagation};
+use cluster::{Allowed, ClusterError, Connection, Kind, Kubeconfig, Object, ObjectKey, Patience, Propagation};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -19,6 +18,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How a kubeconfig becomes one that stands for itself.
 const FLATTEN: &str = "`kubectl config view --minify --flatten --raw > demo.kubeconfig`, then `KUBECONFIG=demo.kubeconfig`; \
                        a login by a program is replaced by a token: `kubectl create token`";
+
+/// The label that tells a demo's namespace from others.
+const MADE_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+const MADE_BY_POINTER: &str = "/metadata/labels/app.kubernetes.io~1managed-by";
+const MADE_BY: &str = "orchestrator-demo";
 
 /// A namespace that does not exist yet.
 pub(super) struct Place {
@@ -35,7 +39,7 @@ impl Place {
         let unusable = |error: ClusterError| {
             Error::from_source(ErrorKind::Usage, "the kubeconfig cannot be used by the demo", error).hint(FLATTEN)
         };
-        let kubeconfig = Kubeconfig::parse(&read()?, None, &BTreeSet::new()).map_err(unusable)?;
+        let kubeconfig = Kubeconfig::parse(&read()?, None, &Allowed::default()).map_err(unusable)?;
         let patience = Patience { request: PATIENCE / 4, retries: PATIENCE / 4 };
         let connection = Connection::new(&kubeconfig, patience).await.map_err(unusable)?;
         let place = Self {
@@ -47,9 +51,17 @@ impl Place {
         };
         match place.connection.find(&place.key()).await {
             Ok(None) => Ok(place),
-            Ok(Some(_)) => {
-                Err(Error::new(ErrorKind::Usage, format!("namespace `{namespace}` exists, and the demo makes its own"))
-                    .hint("name another one with `--namespace`"))
+            Ok(Some(found)) => {
+                let error =
+                    Error::new(ErrorKind::Usage, format!("namespace `{namespace}` exists, and the demo makes its own"))
+                        .hint("name another one with `--namespace`");
+                if found.text(MADE_BY_POINTER) != Some(MADE_BY) {
+                    return Err(error);
+                }
+                Err(error.hint(format!(
+                    "a demo that was killed has left it: `kubectl delete namespace {namespace}`, and delete its images below its \
+                     `--registry`"
+                )))
             }
             Err(error) => Err(place.failed("looked for", error)),
         }
@@ -61,7 +73,8 @@ impl Place {
     }
 
     pub(super) async fn create(&self) -> Result<()> {
-        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": self.namespace } });
+        let namespace = json!({ "apiVersion": "v1", "kind": "Namespace",
+            "metadata": { "name": self.namespace, "labels": { MADE_BY_LABEL: MADE_BY } } });
         let made = match Object::new(namespace) {
             Ok(object) => self.connection.create(&object).await,
             Err(error) => Err(error),

@@ -1,10 +1,14 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use lock_model::escaping::escape_short;
 use lock_model::{EnvironmentName, LockId, ReleaseId, ServiceName};
 use orchestrator::report::v1::{
     AppliedFallback, ApprovalsReport, CarriedReview, DriftReport, HealthReport, HoldReport, Next, NextRun,
     PolicyAcceptReport, ProofSummary, StatusReport, TakeOverReport, TestReport, VerifyReport,
 };
 use orchestrator::report::v1::{
-    ChangeKind, CheckState, FindingKind, InputChanges, Proof, ProofLevel, RollbackPlanReport, Severity, SuiteVerdict,
+    ChangeKind, CheckState, FindingKind, InputChanges, Proof, ProofLevel, RollbackPlanReport, Severity, Sidecar,
+    SuiteVerdict,
 };
 
 use super::{Text, plan, short_id, short_image};
@@ -74,6 +78,11 @@ impl Text for RollbackPlanReport {
     }
 }
 
+/// A reason of any length and any number of lines; `history` and JSON have all of it.
+fn in_a_cell(reason: &str) -> String {
+    escape_short(reason.lines().collect::<Vec<_>>().join("; "), 80)
+}
+
 /// Whether what is there is what the lock says.
 fn verdict_of(name: &EnvironmentName, release: &ReleaseId, lock: &LockId, proof: &Proof) -> Page {
     let what = match proof.level {
@@ -92,7 +101,8 @@ impl Text for DriftReport {
             text += format!("  {finding}\n");
         }
         if self.changes.is_empty() && self.foreign_fields.is_empty() {
-            if self.refused.is_empty() {
+            let has_added = self.proof.findings.iter().any(|finding| finding.kind.is_added_container());
+            if self.refused.is_empty() && !has_added {
                 text += "nothing was edited, deleted or added since the deployment\n";
             }
         } else {
@@ -116,6 +126,7 @@ impl Text for DriftReport {
             }
             text += plan::edited(&self.services);
         }
+        text += plan::noise(&self.noise);
         if let Some(moved) = &self.moved {
             text += format!("{moved}\n");
             text += Page::hint(format!("`orchestrator run {}` deploys them", self.environment));
@@ -154,6 +165,49 @@ impl Text for DriftReport {
     }
 }
 
+/// The services whose images came from another registry than the lock names, which proves as much.
+fn mirrors(proof: &Proof) -> Page {
+    let pulled = proof.detail.running().iter().filter_map(|one| Some((one.through.as_ref()?, one.service.as_str())));
+    let mut hosts: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (host, service) in pulled {
+        hosts.entry(host).or_default().insert(service);
+    }
+    hosts.into_iter().fold(Page::default(), |text, (host, services)| {
+        let services = services.into_iter().collect::<Vec<_>>().join(", ");
+        text + format!("pulled through {host}, with the digest of the lock: {services}\n")
+    })
+}
+
+/// The images that no digest of the lock decides, hooks included.
+fn unpinned(proof: &Proof) -> Page {
+    if proof.unpinned_images.is_empty() {
+        return Page::default();
+    }
+    let mut table = Table::new(&["service", "object", "image"]);
+    for image in &proof.unpinned_images {
+        let service = image.service.as_ref().map_or("-", |service| service.as_str());
+        table.row([service, image.object.as_str(), image.image.as_str()]);
+    }
+    Page::from("\nnot pinned by the lock:\n") + table
+}
+
+/// The allowed containers, each with how many pods have it.
+fn sidecars(proof: &Proof) -> Page {
+    if proof.sidecars.is_empty() {
+        return Page::default();
+    }
+    let mut pods: BTreeMap<_, usize> = BTreeMap::new();
+    for Sidecar { service, container, image, digest, .. } in &proof.sidecars {
+        *pods.entry((service, container, image, digest)).or_default() += 1;
+    }
+    let mut table = Table::new(&["service", "container", "image", "digest", "pods"]).dispensable(&["digest"]);
+    for ((service, container, image, digest), count) in pods {
+        let digest = digest.as_ref().map_or("-", |digest| digest.as_str());
+        table.row([service.as_str(), container, image, digest, &count.to_string()]);
+    }
+    Page::from("\nadded by other programs, which `sidecars` allows:\n") + table
+}
+
 impl Text for VerifyReport {
     fn text(&self) -> Page {
         let name = &self.environment;
@@ -164,13 +218,16 @@ impl Text for VerifyReport {
                 let service = image.service.as_ref().map_or("-", |service| service.as_str());
                 table.row([service, image.object.as_str(), short_image(&image.image).as_str()]);
             }
-            return text + "\n" + table;
+            return text + "\n" + table + unpinned(&self.proof) + mirrors(&self.proof) + sidecars(&self.proof);
         }
         for finding in &self.proof.findings {
             text += format!("  {finding}\n");
         }
-        if self.proof.findings.iter().all(|finding| finding.kind == FindingKind::Foreign) {
-            return text + Page::hint("what another program added stays when it is deployed again: take it out");
+        if self.proof.findings.iter().any(|finding| finding.kind == FindingKind::Foreign) {
+            text += Page::hint("what another program added stays when it is deployed again: take it out");
+        }
+        if self.proof.findings.iter().all(|finding| finding.kind.is_added_container()) {
+            return text;
         }
         // The whole tree of what is rendered is written again; of a cluster only a plan says what a deployment would change.
         text + match self.proof.level {
@@ -387,11 +444,13 @@ impl Text for StatusReport {
                     ProofSummary::None => dash(),
                 },
                 row.tag.clone().unwrap_or_else(dash),
-                row.hold.as_ref().map_or_else(dash, |hold| format!("{}: {}", hold.by, hold.reason)),
+                row.hold.as_ref().map_or_else(dash, |hold| format!("{}: {}", hold.by, in_a_cell(&hold.reason))),
                 match &row.next {
                     Next::First => "the first run".to_owned(),
                     Next::Continue { step, attempt } => format!("{step} (attempt {attempt})"),
                     Next::ContinueRollback { release } => format!("rollback to {}", release.id8()),
+                    Next::Run { release: Some(release) } => format!("run {}", release.id8()),
+                    Next::Run { release: None } => "run of the newest merge".to_owned(),
                     Next::Unhold => "unhold".to_owned(),
                     Next::Nothing => "a new release".to_owned(),
                 },

@@ -14,8 +14,11 @@ const NOTE_BYTES: usize = 120;
 
 impl Text for HistoryReport {
     fn text(&self) -> Page {
-        if self.records.is_empty() {
-            return "the ledger has no records yet\n".into();
+        match (self.records.len(), self.total) {
+            (0, 0) => return "the ledger has no records yet\n".into(),
+            (0, 1) => return "the ledger has 1 record, and it is none of these\n".into(),
+            (0, total) => return format!("the ledger has {total} records, and none of these\n").into(),
+            _ => {}
         }
         let mut table = Table::new(&["seq", "at", "environment", "step", "result", "release", "commit", "by", "note"])
             .dispensable(&["commit", "by", "at", "note", "seq"]);

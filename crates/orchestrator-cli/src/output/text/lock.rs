@@ -198,7 +198,9 @@ fn plans(plans: &[MergePlan]) -> Page {
     let mut table = Table::new(&["environment", "plan", "detail"]);
     for plan in plans {
         let services = count(plan.services, "service");
-        let changed = plan.changes.map_or_else(String::new, |changes| format!(", {} changed", count(changes, "file")));
+        let changed = plan
+            .changes
+            .map_or_else(String::new, |changes| format!(", {} changed", count(changes, plan.writes.as_str())));
         let (tone, verdict) = match plan.verdict {
             PlanVerdict::Deploys => (Tone::Good, "deploys"),
             PlanVerdict::Refused => (Tone::Bad, "refuses"),

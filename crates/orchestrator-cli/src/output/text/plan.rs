@@ -1,6 +1,8 @@
 //! What a deployment would change, for people.
 
-use orchestrator::report::v1::{Change, ChangeKind, FieldChange, ObjectChange, PlanReport, Risk, ServiceChanges};
+use orchestrator::report::v1::{
+    Change, ChangeKind, FieldChange, NoisyField, ObjectChange, PlanReport, Risk, ServiceChanges,
+};
 
 use super::environment::verb;
 use super::{Text, not_judged, short_image};
@@ -23,6 +25,7 @@ impl Text for PlanReport {
             Some(_) => services(&self.services),
             None => "what would change there is not known\n".into(),
         };
+        text += noise(&self.noise);
         for migration in &self.migrations {
             text += Page::item(0, Tone::Doubtful, migration.sentence());
         }
@@ -53,7 +56,7 @@ pub(super) fn changes(changes: &[Change]) -> Page {
     if changes.is_empty() {
         return "nothing would change\n".into();
     }
-    let mut table = Table::new(&["service", "change", "file", "image"]).dispensable(&["file"]);
+    let mut table = Table::new(&["service", "change", "what", "image"]).dispensable(&["what"]);
     for change in changes {
         let service = change.service.as_ref().map_or("-", |service| service.as_str());
         let shown = |image: &Option<String>| image.as_deref().map_or_else(|| "none".to_owned(), short_image);
@@ -101,6 +104,22 @@ fn services(services: &[ServiceChanges]) -> Page {
 pub(super) fn edited(services: &[ServiceChanges]) -> Page {
     let objects = services.iter().flat_map(|service| &service.objects).filter(|object| !object.fields.is_empty());
     objects.fold(Page::default(), |page, object| page + Page::item(0, Tone::Plain, &object.object) + fields(object))
+}
+
+/// How many fields of one line are named.
+const NAMED: usize = 5;
+
+/// What is left out as noise, in a line.
+pub(super) fn noise(fields: &[NoisyField]) -> Page {
+    let differ = match fields {
+        [] => return Page::default(),
+        [_] => "1 field differs and is left out as noise".to_owned(),
+        more => format!("{} fields differ and are left out as noise", more.len()),
+    };
+    let named = fields.iter().take(NAMED);
+    let named: Vec<_> = named.map(|one| format!("{}: {} {}", one.service, one.object, one.field)).collect();
+    let more = if fields.len() > NAMED { ", …" } else { "" };
+    Page::item(0, Tone::Quiet, format!("{differ} ({}{more})", named.join(", ")))
 }
 
 fn heading(object: &ObjectChange) -> String {

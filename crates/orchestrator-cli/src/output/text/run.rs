@@ -24,7 +24,7 @@ impl Text for RunReport {
             self.lock.as_ref().map_or("-", |lock| short_id(lock.as_str())),
         );
         text += Page::told(table);
-        if self.stopped.is_some() {
+        if self.stopped.is_some() && !self.rolled_back {
             let revision = self.revision.as_ref().map(|revision| format!(" --rev {revision}")).unwrap_or_default();
             let again = if self.again { " --again" } else { "" };
             let reason = if self.operation == Operation::Rollback { " --reason …" } else { "" };

@@ -8,6 +8,7 @@ use super::commits::{ServiceCommits, commits};
 use super::inputs::inputs;
 use super::merge_plan::merge_plans;
 use super::risks::{ServiceRisk, risks};
+use crate::labels::count;
 use crate::report::v1::{InputChanges, MergePlan};
 use lock_model::escaping::{code_span, escape_markdown};
 use promotion::pull_request::marker;
@@ -110,11 +111,11 @@ pub fn lock_comment(facts: &LockComment<'_>) -> String {
 /// The comment where no lock could be made: it takes the place of the lock's.
 pub fn lock_failure_comment(facts: &LockFailure<'_>) -> String {
     let mut text = format!(
-        "{}\n## No lock\n\n{} merged into `{}` cannot be locked: {} problems.\n\n",
+        "{}\n## No lock\n\n{} merged into `{}` cannot be locked: {}.\n\n",
         marker("lock"),
         code_span(facts.head.short(7)),
         escape_markdown(facts.target_branch),
-        facts.problems.len(),
+        count(facts.problems.len(), "problem"),
     );
     for problem in facts.problems {
         let service = problem.service.as_deref().map(|service| format!("{}: ", code_span(service))).unwrap_or_default();
@@ -124,7 +125,13 @@ pub fn lock_failure_comment(facts: &LockFailure<'_>) -> String {
         text.push('\n');
         for tried in &problem.tried {
             text.push_str("  - tried ");
-            text.push_str(&code_span(tried));
+            // A reference has no `: `, and what came of it follows there.
+            let (reference, outcome) = tried.split_once(": ").unwrap_or((tried, ""));
+            text.push_str(&code_span(reference));
+            if !outcome.is_empty() {
+                text.push_str(": ");
+                text.push_str(&escape_markdown(outcome));
+            }
             text.push('\n');
         }
         for detail in &problem.details {

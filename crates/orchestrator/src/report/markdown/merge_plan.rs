@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lock_model::escaping::{code_span, escape_markdown};
 
 use super::blocks::list;
+use crate::labels::count;
 use crate::report::v1::{MergePlan, PlanFinding, PlanVerdict};
 
 /// How many problems are listed.
@@ -58,8 +59,8 @@ fn sentence(plan: &MergePlan) -> String {
     };
     match plan.changes {
         Some(0) => format!("{services}; nothing changes"),
-        Some(1) => format!("{services}; 1 file changes"),
-        Some(changes) => format!("{services}; {changes} files change"),
+        Some(1) => format!("{services}; 1 {} changes", plan.writes.as_str()),
+        Some(changes) => format!("{services}; {} change", count(changes, plan.writes.as_str())),
         None => services,
     }
 }
@@ -79,7 +80,7 @@ fn item(found: &PlanFinding<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::v1::{MarkedObject, PlannedMigration, QuotaUse};
+    use crate::report::v1::{MarkedObject, PlannedMigration, QuotaUse, WrittenThing};
 
     use super::*;
 
@@ -100,6 +101,7 @@ mod tests {
             verdict: PlanVerdict::Deploys,
             services: 2,
             changes: Some(1),
+            writes: WrittenThing::File,
             quotas: vec![quota("cpu", None), quota("pods", Some("1"))],
             migrations: vec![PlannedMigration { service: "shop-cart".parse().unwrap(), irreversible: true }],
             marked: vec![MarkedObject {
@@ -124,6 +126,8 @@ To look at in staging:
 "
         );
         let nothing = MergePlan { quotas: Vec::new(), migrations: Vec::new(), marked: Vec::new(), ..plan };
-        assert_eq!(merge_plans(&[nothing]), "- **staging** deploys 2 services; 1 file changes\n");
+        assert_eq!(merge_plans(std::slice::from_ref(&nothing)), "- **staging** deploys 2 services; 1 file changes\n");
+        let objects = MergePlan { changes: Some(2), writes: WrittenThing::Object, ..nothing };
+        assert_eq!(merge_plans(&[objects]), "- **staging** deploys 2 services; 2 objects change\n");
     }
 }

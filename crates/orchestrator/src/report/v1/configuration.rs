@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
+
 use lock_model::{EnvironmentName, ServiceName, SuiteName};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::verdict::{NotJudged, Report, Verdict};
+use crate::error::Place;
 
 /// `config check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -22,6 +25,9 @@ pub struct ConfigCheckReport {
     /// Rules that the forge's users cannot meet, and what is worth a look although nothing is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Where the fault of a warning is, by its text; absent for those without a place in a file.
+    #[serde(skip)]
+    pub places: BTreeMap<String, Place>,
     /// What could not be judged here, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_judged: Vec<NotJudged>,
@@ -108,6 +114,10 @@ impl Report for ConfigCheckReport {
 
     fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    fn place_of(&self, warning: &str) -> Option<&Place> {
+        self.places.get(warning)
     }
 }
 

@@ -30,12 +30,18 @@ pub struct PlanReport {
     /// Digest of the plan: equal plans have equal digests. Absent where `not_checked` says why nothing could be compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
+    /// Whether anything would change; absent where nothing could be compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_changes: Option<bool>,
     /// What would change; empty where nothing would, or nothing could be compared.
     pub changes: Vec<deployer::Change>,
     /// The same for reviewers: what changes each service and why, field by field. Values of secrets are markers, equal for
     /// equal values in one namespace. Absent for the target `render`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<deployer::ServiceChanges>,
+    /// Fields that differ and that are left out of these, since the environment calls them noise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub noise: Vec<deployer::NoisyField>,
     /// What becomes of each quota of the namespace that the deployment needs something of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quotas: Vec<QuotaUse>,
@@ -64,10 +70,12 @@ impl PlanReport {
     /// What a plan says; none where nothing could be compared.
     pub(crate) fn new(planned: &Planning<'_>, plan: Option<Plan>, not_deployed: Vec<NotDeployed>) -> Self {
         let digest = plan.as_ref().map(|plan| plan.digest.clone());
+        let has_changes = plan.as_ref().map(Plan::has_changes);
         let missing = plan.as_ref().map(|plan| plan.references.missing.iter().map(ToString::to_string).collect());
         let missing: Vec<String> = missing.unwrap_or_default();
-        let (changes, services, unpinned, notes) =
-            plan.map(|plan| (plan.changes, plan.services, plan.unpinned_images, plan.notes)).unwrap_or_default();
+        let (changes, services, unpinned, noise, notes) = plan
+            .map(|plan| (plan.changes, plan.services, plan.unpinned_images, plan.noise, plan.notes))
+            .unwrap_or_default();
         let skipped = |one: NotDeployed| NotDeployedService { service: one.name, reason: one.reason };
         Self {
             environment: planned.environment.name.clone(),
@@ -76,8 +84,10 @@ impl PlanReport {
             commit: planned.revision.commit.clone(),
             pull_request: None,
             plan: digest,
+            has_changes,
             changes,
             services,
+            noise,
             quotas: Vec::new(),
             migrations: Vec::new(),
             warnings: unpinned.iter().map(unpinned_images::warning).chain(notes).chain(missing).collect(),
@@ -145,6 +155,9 @@ pub struct DriftReport {
     /// What others wrote into the objects, which deploying again leaves as it is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub foreign_fields: Vec<deployer::ForeignFields>,
+    /// Fields that differ and that are left out, since the environment calls them noise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub noise: Vec<deployer::NoisyField>,
     /// Why deploying the same release again would be refused, for what others did to its objects.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
@@ -158,7 +171,7 @@ impl DriftReport {
     pub fn not_put_back(&self) -> BTreeSet<&ServiceName> {
         let changing: BTreeSet<&ServiceName> =
             self.changes.iter().filter_map(|change| change.service.as_ref()).collect();
-        let found = self.proof.findings.iter().filter(|finding| finding.kind != deployer::FindingKind::Foreign);
+        let found = self.proof.findings.iter().filter(|finding| !finding.kind.is_added_container());
         found.filter_map(|finding| finding.service.as_ref()).filter(|service| !changing.contains(service)).collect()
     }
 

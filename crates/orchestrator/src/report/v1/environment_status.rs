@@ -154,6 +154,12 @@ pub enum Next {
         /// Id of the release that it goes back to.
         release: ReleaseId,
     },
+    /// `run` deploys the release that the environment's branch has.
+    Run {
+        /// Id of that release; absent where `run` makes its lock.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        release: Option<ReleaseId>,
+    },
     /// Nothing until the hold is lifted.
     Unhold,
     /// Nothing until there is another release.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use deployer::UnpinnedImage;
+use deployer::{Dossier, UnpinnedImage};
 use lock_model::{Digest, EnvironmentName, ServiceName};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -76,4 +76,17 @@ pub struct DeployedPlan {
     pub plan: Digest,
     /// What it changed.
     pub changes: Vec<deployer::Change>,
+    /// What people should know about it, such as the fields of other programs that it took over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// `dossier.json`: what is known of a deployment that did not come through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FailedDeployment {
+    /// How it ended, and why, from the outside in.
+    pub reasons: Vec<String>,
+    /// What is not ready, and what was and was not changed.
+    #[serde(flatten)]
+    pub dossier: Dossier,
 }

@@ -10,6 +10,8 @@ use ledger::{Ledger, Record, RecordDraft, StepResult};
 pub struct HistoryReport {
     /// The records, oldest first.
     pub records: Vec<HistoryRow>,
+    /// How many records the ledger has.
+    pub total: usize,
 }
 
 impl super::Report for HistoryReport {}

@@ -19,9 +19,11 @@ pub struct MergePlan {
     pub verdict: PlanVerdict,
     /// How many services it would deploy.
     pub services: usize,
-    /// How many files of its target would change; absent where that could not be compared.
+    /// How many files or objects would change; absent where that could not be compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<usize>,
+    /// What its target writes.
+    pub writes: WrittenThing,
     /// What becomes of each quota of its namespace that it needs something of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quotas: Vec<QuotaUse>,
@@ -40,6 +42,26 @@ pub struct MergePlan {
     /// What only the deployment itself can find out, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_checked: Vec<SharedProblem>,
+}
+
+/// What a target writes, and what its changes are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WrittenThing {
+    /// Target `render`: files of a branch.
+    File,
+    /// Targets `helm` and `apply`: objects of a cluster.
+    Object,
+}
+
+impl WrittenThing {
+    /// The thing, for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Object => "object",
+        }
+    }
 }
 
 /// Whether what a merge gives would be deployed.

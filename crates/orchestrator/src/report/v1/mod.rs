@@ -49,7 +49,7 @@ pub use lock::{
     LockMigrateReport, LockPublishReport, LockRejectReport, LockShowReport, LockSource, LockedService, PublishedLock,
     ServiceImage, locked_services,
 };
-pub use merge_plan::{MergePlan, PlanFinding, PlanVerdict, SharedProblem};
+pub use merge_plan::{MergePlan, PlanFinding, PlanVerdict, SharedProblem, WrittenThing};
 pub use permissions::{NamespaceRole, PermissionsReport, Rule};
 pub use plan_marks::{MarkedObject, PlannedMigration, QuotaUse};
 pub use policy::{PolicyAcceptReport, PolicyReport};
@@ -62,7 +62,7 @@ pub use pushed::PushedRefs;
 pub(crate) use releases::rejected;
 pub use releases::{ProvenIn, ReleaseRow, ReleasesReport, RollbackChoice};
 pub use rollback_check::{CheckedRelease, RollbackCheckReport};
-pub use run::{Operation, RollbackPlanReport, RunReport, StepLine, StepResult};
+pub use run::{NotRolledBack, Operation, RollbackPlanReport, RunReport, StayCause, StepLine, StepResult};
 pub use schema::{evidence_schema, report_schema, saved_plan_schema};
 pub use simulator::{ForgeInitReport, UpdateVerdictReport};
 pub use submodules::{CommitLine, CommitLines, RiskLine, SubmoduleCommits};
@@ -71,8 +71,8 @@ pub use take_over::{TakeOverReport, TakenPlace};
 pub use verdict::{NotJudged, Report, Verdict};
 
 pub use deployer::{
-    Change, ChangeKind, FieldChange, FindingKind, ImageChange, ObjectChange, Proof, ProofLevel, Risk, ServiceChanges,
-    UnpinnedImage,
+    Change, ChangeKind, Dossier, Failure, FailureCause, FieldChange, FindingKind, ImageChange, NoisyField,
+    ObjectChange, Proof, ProofLevel, Risk, ServiceChanges, Sidecar, UnpinnedImage,
 };
 pub use healthcheck::{CheckState, Severity};
 pub use qa::{SuiteReport, Verdict as SuiteVerdict};

@@ -1,7 +1,8 @@
-use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, Timestamp};
+use lock_model::{CommitId, EnvironmentName, LockId, ReleaseId, ServiceName, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::plan_marks::PlannedMigration;
 use super::verdict::{Report, Verdict};
 use crate::error::ErrorKind;
 
@@ -96,12 +97,59 @@ pub struct RunReport {
     /// Lock of the release that a rollback left, where it could be rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left: Option<LockId>,
+    /// Objects that were deployed and not waited for, since nothing says when they are ready.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_awaited: Vec<deployer::NotAwaited>,
+    /// What the rollback that followed a failed deployment by itself did not take back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_rolled_back: Vec<NotRolledBack>,
+    /// Whether a rollback followed by itself, so that the same command is refused.
+    #[serde(skip)]
+    pub rolled_back: bool,
     /// Whether what was deployed already was to be deployed again.
     #[serde(skip)]
     pub again: bool,
     /// What people should know although nothing failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// A service that a rollback after a failed deployment leaves as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[non_exhaustive]
+pub struct NotRolledBack {
+    /// The service.
+    pub service: ServiceName,
+    /// What kind of reason it is.
+    pub cause: StayCause,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+/// Why a rollback after a failed deployment leaves a service as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StayCause {
+    /// The release that failed has migrated its data.
+    Migration,
+    /// The same, and the configuration declares it irreversible.
+    IrreversibleMigration,
+    /// The release that is gone back to does not have the service.
+    CameSince,
+}
+
+impl NotRolledBack {
+    /// One line about it.
+    pub fn sentence(&self) -> String {
+        let Self { service, cause, reason } = self;
+        match cause {
+            StayCause::Migration => format!("`{service}` is not rolled back, since it has a migration: {reason}"),
+            StayCause::IrreversibleMigration => {
+                format!("`{service}` is not rolled back, since its migration is irreversible: {reason}")
+            }
+            StayCause::CameSince => format!("`{service}`: {reason}"),
+        }
+    }
 }
 
 impl RunReport {
@@ -118,6 +166,9 @@ impl RunReport {
             superseded: Some(note),
             stopped: None,
             left: None,
+            not_awaited: Vec::new(),
+            not_rolled_back: Vec::new(),
+            rolled_back: false,
             again: false,
             warnings: Vec::new(),
         }
@@ -163,6 +214,9 @@ pub struct RollbackPlanReport {
     pub leaves_lock: Option<LockId>,
     /// What would change.
     pub changes: Vec<deployer::Change>,
+    /// Services that it would take back behind a migration, declared or told by the label of a Job; the warnings name the release.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub migrations: Vec<PlannedMigration>,
     /// Images that no lock decides: they stop no rollback.
     pub unpinned: Vec<deployer::UnpinnedImage>,
     /// What people should know before.

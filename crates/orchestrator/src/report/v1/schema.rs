@@ -1,18 +1,19 @@
 use std::collections::BTreeMap;
 
+use deployer::Dossier;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::evidence::{DeployedPlan, Evidence, PromotedImages};
+use super::evidence::{DeployedPlan, Evidence, FailedDeployment, PromotedImages};
 use super::{
     ApprovalsReport, ConfigCheckReport, ConfigInitReport, ConfigShowReport, DriftReport, EvidenceReport,
     ForgeInitReport, ForgeReviewReport, HealthReport, HistoryReport, HoldReport, ImagesExplainReport, LockCheckReport,
     LockCommitReport, LockComposeReport, LockDiffReport, LockGenerateReport, LockMigrateReport, LockPublishReport,
-    LockRejectReport, LockShowReport, MergeReport, PermissionsReport, PlanReport, PolicyAcceptReport,
+    LockRejectReport, LockShowReport, MergeReport, NotRolledBack, PermissionsReport, PlanReport, PolicyAcceptReport,
     PullRequestChecks, PullRequestList, PullRequestReport, PullRequestView, RecordReport, ReleasesReport,
-    RollbackCheckReport, RollbackPlanReport, RunReport, StatusReport, TakeOverReport, TestReport, UpdateVerdictReport,
-    VerifyReport,
+    RollbackCheckReport, RollbackPlanReport, RunReport, StatusReport, StepLine, TakeOverReport, TestReport,
+    UpdateVerdictReport, VerifyReport,
 };
 use crate::error::ListedProblem;
 
@@ -83,6 +84,7 @@ const TEXTS: &[(Option<&str>, &[&str])] = &[
 
 /// The documents that the ledger keeps beside its records.
 const EVIDENCE: &[(&str, Part)] = &[
+    ("dossier.json", part::<Evidence<FailedDeployment>>),
     ("gates.json", part::<Evidence<promotion::gates::GateReport>>),
     ("health.json", part::<Evidence<healthcheck::HealthReport>>),
     ("plan.json", part::<Evidence<DeployedPlan>>),
@@ -95,6 +97,9 @@ const EVIDENCE: &[(&str, Part)] = &[
 pub fn report_schema() -> Value {
     let mut generator = generator();
     let problem = part::<ListedProblem>(&mut generator);
+    let step = part::<StepLine>(&mut generator);
+    let dossier = part::<Dossier>(&mut generator);
+    let not_rolled_back = part::<Vec<NotRolledBack>>(&mut generator);
     let mut forms: Vec<Value> = COMMANDS
         .iter()
         .map(|(command, result)| {
@@ -146,6 +151,13 @@ pub fn report_schema() -> Value {
                     "causes": { "type": "array", "items": { "type": "string" } },
                     "problems": { "type": "array", "items": problem },
                     "hints": { "type": "array", "items": { "type": "string" } },
+                    "steps": {
+                        "type": "array",
+                        "items": step,
+                        "description": "The steps that a run took; the last one is what failed.",
+                    },
+                    "dossier": dossier,
+                    "not_rolled_back": not_rolled_back,
                 },
                 "required": ["kind", "message", "causes", "problems", "hints"],
                 "additionalProperties": false,

@@ -15,9 +15,16 @@ pub struct ForgeInitReport {
     /// What was changed of a forge that was there, a line each: `+`, `-` or `~`, then a user, branch or pattern.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+    /// What to do before people can work, a sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
-impl Report for ForgeInitReport {}
+impl Report for ForgeInitReport {
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
 
 /// `forge hook`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

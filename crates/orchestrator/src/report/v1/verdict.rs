@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Place};
 
 /// Whether a report is good news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub trait Report: Serialize + JsonSchema {
     /// What people should know although the work was done.
     fn warnings(&self) -> &[String] {
         &[]
+    }
+
+    /// Where in a file the fault of a warning is; `None` where it has no such place.
+    fn place_of(&self, _warning: &str) -> Option<&Place> {
+        None
     }
 
     /// The report as a page, where a page says more than text.

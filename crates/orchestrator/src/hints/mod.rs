@@ -1,21 +1,26 @@
 //! What to do about a failure of a library below, by its cause. A cause without an entry has no hint: a wrong one is worse
 //! than none.
 
+mod manifests;
+
+use std::sync::Arc;
+
 use cluster::{FailureClass, LeaseLoss, LeasePlace, LeaseState};
-use deployer::{DeployError, ProblemKind};
+use deployer::DeployError;
 use forge::ForgeErrorKind;
-use git::{GitError, GitErrorKind};
+use git::{GitError, GitErrorKind, RemoteFault};
 use lock_model::{CONFIG_FILE, CommitId, EnvironmentName, ErrorClass};
 
+pub(crate) use self::manifests::of_manifest;
 use crate::input_file::read_input;
 use crate::inputs::Inputs;
 
 /// What to do about an error of git.
 pub(crate) fn of_git(error: &GitError) -> Option<String> {
-    of_git_kind(error.kind(), error.class(), error.subject())
+    of_git_kind(error.kind(), error.class(), error.remote_fault(), error.subject())
 }
 
-fn of_git_kind(kind: GitErrorKind, class: ErrorClass, subject: &str) -> Option<String> {
+fn of_git_kind(kind: GitErrorKind, class: ErrorClass, fault: Option<RemoteFault>, subject: &str) -> Option<String> {
     match kind {
         GitErrorKind::NotARepository => {
             Some("run inside the superproject, or name it with `--repository DIR`".to_owned())
@@ -25,7 +30,7 @@ fn of_git_kind(kind: GitErrorKind, class: ErrorClass, subject: &str) -> Option<S
             shell_word(subject)
         )),
         GitErrorKind::TooOld => Some("install git 2.38 or newer".to_owned()),
-        GitErrorKind::Remote => of_remote(class),
+        GitErrorKind::Remote => fault.map(of_remote_fault).or_else(|| of_remote(class)),
         GitErrorKind::Rewritten => Some(REWRITTEN.to_owned()),
         GitErrorKind::Io | GitErrorKind::Process if class == ErrorClass::Storage => Some(STORAGE.to_owned()),
         GitErrorKind::NotFound
@@ -35,6 +40,42 @@ fn of_git_kind(kind: GitErrorKind, class: ErrorClass, subject: &str) -> Option<S
         | GitErrorKind::Process => None,
         _ => None,
     }
+}
+
+/// What to do about the error of git among the causes of this one, where it says more than its class.
+pub(crate) fn of_remote_cause(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let shared = error.downcast_ref().map(|error: &Arc<GitError>| &**error);
+    match error.downcast_ref().or(shared) {
+        Some(error) => error.remote_fault().map(of_remote_fault),
+        None => of_remote_cause(error.source()?),
+    }
+}
+
+fn of_remote_fault(fault: RemoteFault) -> String {
+    match fault {
+        RemoteFault::Untrusted => {
+            "name the authority that signed the host's certificate: `http.sslCAInfo` in git's configuration (also \
+             `http.URL.sslCAInfo`), or `GIT_SSL_CAINFO`"
+        }
+        RemoteFault::Certificate => {
+            "who runs the host must replace its certificate; or ask it by a name that the certificate has, in `.gitmodules`, and \
+             look at this machine's clock"
+        }
+        RemoteFault::AuthorityFile => {
+            "`GIT_SSL_CAINFO`, or `http.sslCAInfo` in git's configuration, must name a file with certificates in PEM that this \
+             user can read"
+        }
+        RemoteFault::UnknownRepository => {
+            "correct the URL in `.gitmodules`; hosts say the same of a repository that the job may not see: give git a login that \
+             may read it, so that `git ls-remote URL` works"
+        }
+        RemoteFault::UnknownHost => {
+            "correct the host in `.gitmodules`; where it is right, run the same command again, and see that this machine's name \
+             server knows it"
+        }
+        _ => "`git ls-remote URL` must work for who runs this",
+    }
+    .to_owned()
 }
 
 /// What to do about a remote that did not give what it was asked for.
@@ -50,6 +91,9 @@ pub(crate) fn of_remote(class: ErrorClass) -> Option<String> {
         ErrorClass::NotFound | ErrorClass::Invalid | ErrorClass::Bug => None,
     }
 }
+
+/// What to do about a deployment that failed, where no rollback has begun.
+pub(crate) const GOES_ON: &str = "correct it in a change of its own; the same command goes on from here";
 
 /// What to do about a release that helm cannot store.
 const CHART_SIZE: &str = "helm stores a release with all files of its chart: leave out what no template needs, by the chart's \
@@ -84,9 +128,7 @@ pub(crate) fn of_target(error: &DeployError) -> Option<String> {
             "roll the release back with helm (`helm rollback`) to a revision that can be read, or remove the \
              Secret `{secret}`, which holds this one"
         )),
-        DeployError::NotReady { .. } => Some(
-            "correct it in a change of its own; the same command goes on from here".to_owned(),
-        ),
+        DeployError::NotReady { .. } => Some(GOES_ON.to_owned()),
         DeployError::Superseded { .. } => {
             Some("the newer release need not wait any longer: `orchestrator run` deploys it".to_owned())
         }
@@ -125,8 +167,16 @@ fn of_cause(class: FailureClass, message: &str) -> &'static str {
     let is_config = class == FailureClass::Config;
     if is_config && message.contains("`spec.paused`") {
         "take `spec.paused` out of the manifest, or `kubectl rollout resume` where another program set it"
+    } else if is_config && message.contains("pull policy of Never") {
+        "`imagePullPolicy: Never` takes what the node has: bring the image there, or take the policy out"
+    } else if is_config && message.contains("couldn't parse image") {
+        "correct the name of the image"
+    } else if class == FailureClass::Condition && message.contains("`kubectl delete pod ") {
+        "delete that pod by hand, as it says: its controller makes the next one of the new revision"
     } else if is_config && message.contains("forbidden: ") {
         "the rule of the cluster that refuses the pod says why: correct the pod, or let who administers the cluster change the rule"
+    } else if class == FailureClass::Deleted && message.contains("`ttlSecondsAfterFinished`") {
+        "give the Job more seconds in `ttlSecondsAfterFinished`, such as 600, so that its end is seen before it is deleted"
     } else {
         of_failure(class)
     }
@@ -222,138 +272,9 @@ pub(crate) fn of_forge(kind: ForgeErrorKind, class: ErrorClass) -> Option<&'stat
 }
 
 /// A path as a shell reads it back.
-fn shell_word(path: &str) -> String {
+pub(crate) fn shell_word(path: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,+%".contains(c);
     if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
-}
-
-/// What to do about a service that cannot be deployed to an environment.
-pub(crate) fn of_manifest(kind: ProblemKind, environment: &EnvironmentName) -> Option<String> {
-    let hint = match kind {
-        ProblemKind::Path => "rename these files in the service's repository",
-        ProblemKind::Unreadable => {
-            "correct these files in the service's repository; what is no manifest lies outside of `target.source`"
-        }
-        ProblemKind::NeedsHelm => {
-            "target `render` makes manifests of charts where `target.chart` names their folder in place of `target.source`; or \
-             leave the service out for a time with `not-deployed`"
-        }
-        ProblemKind::NeedsKustomize => {
-            "target `apply` renders the folder that `target.kustomization` names; for another, let the service's repository \
-             hold the output of `kubectl kustomize` in `target.source`, or leave the service out for a time with `not-deployed`"
-        }
-        ProblemKind::Kustomization => {
-            "correct the kustomization; what it builds on lies below `target.source`, as files of the same commit"
-        }
-        ProblemKind::Namespace => {
-            return Some(format!(
-                "leave the namespace out of the manifest, name it in `environments.{environment}.namespaces.allow`, or let \
-                 it be replaced with `namespaces: {{ rewrite: true }}`"
-            ));
-        }
-        ProblemKind::ChartNamespace => {
-            return Some(format!(
-                "leave the namespace out of the chart, or name it in `environments.{environment}.namespaces.allow`"
-            ));
-        }
-        ProblemKind::ChartImage => {
-            "name the paths of the chart's values that its images come from in `target.image-values`, such as `{ image: \
-             \"{image.reference}\" }` or `{ image.repository: \"{image.repository}\", image.digest: \"{image.digest}\" }`; images \
-             of other services in `target.values`, as `{image:SERVICE.reference}`"
-        }
-        ProblemKind::ClusterScoped => {
-            return Some(format!(
-                "leave these objects out: who administers the cluster creates what belongs to no namespace; or name them in \
-                 `environments.{environment}.namespaces.cluster-scoped`, as `KIND/NAME`"
-            ));
-        }
-        ProblemKind::Privileged => {
-            return Some(format!(
-                "leave this out of the manifest, or name the object in `environments.{environment}.namespaces.privileged`, as \
-                 `KIND/NAME`"
-            ));
-        }
-        ProblemKind::Duplicate => "keep the object in one place",
-        ProblemKind::NothingToDeploy => {
-            "correct `target.source` or the service's `images:`; a service that is never deployed here is no match of \
-             `deploy:`, and `locked-only` says why"
-        }
-        ProblemKind::Image => "write the image as `REPOSITORY:TAG`, with the tag of the lock",
-        ProblemKind::UnpinnedImage => {
-            return Some(format!(
-                "write the digest, or name the image in `environments.{environment}.unpinned-images`"
-            ));
-        }
-        ProblemKind::TestHook => "write the digest in the chart's test, or take `target.test-hooks: refuse` out",
-        ProblemKind::Chart => "correct the chart in the service's repository, or `target.values`",
-        ProblemKind::ChartSchema => {
-            "let the schemas of the chart and of those in its `charts/` refer to nothing but themselves: helm would load the rest \
-             from the disk or network of the job and quote it in its errors"
-        }
-        ProblemKind::ChartSize => CHART_SIZE,
-        ProblemKind::HookOwner => {
-            "give the hook another name; where nothing needs that object, delete it by hand: helm deletes what has the name of a \
-             hook, whose ever it is"
-        }
-        ProblemKind::HookName => {
-            "name events that helm knows, such as `pre-install,pre-upgrade`, or take the annotation out; definitions of kinds go \
-             into `templates/`, without `crd-install`"
-        }
-        ProblemKind::HookDeletion => {
-            "make it an object of the chart, with the annotation `helm.sh/resource-policy: keep`, in place of a hook"
-        }
-        ProblemKind::Definitions => {
-            "put the definitions into `templates/`, or let who administers the cluster install them before: helm installs the \
-             folder `crds/` by itself, at the first installation only, and no plan shows it"
-        }
-        ProblemKind::Unstable => {
-            "take the time, chance and `lookup` out of the chart: what is reviewed must be what is installed"
-        }
-        ProblemKind::FieldOwner => {
-            return Some(format!(
-                "`--take MANAGER --reason …` of `deploy` and `rollback` takes them over once, `environments.{environment}.conflicts: \
-                 {{ take: [MANAGER] }}` always; fields that another program should have are left out of the manifest"
-            ));
-        }
-        ProblemKind::Owner => {
-            "let one of them have the object: without ConfigMap/orchestrator-inventory-SERVICE, or without the Secrets of the \
-             helm release (`kubectl delete secret -l owner=helm,name=RELEASE`), the object stays and is taken over"
-        }
-        ProblemKind::Quota => "make room in the quota, or ask for less in the object",
-        ProblemKind::Admission => {
-            "the rule that refuses it says why: correct the object, or let who administers the cluster change the rule"
-        }
-        ProblemKind::Ending => {
-            "run the same command again once it is gone; where it stays, its `metadata.finalizers` say which program has to let it go"
-        }
-        ProblemKind::Cluster => "correct the chart or manifest",
-        ProblemKind::Unserved => {
-            "take the kind out of the stored release as helm's documentation says (`helm mapkubeapis`)"
-        }
-        ProblemKind::ImmutableField => {
-            "leave the field as it is, give the object another name (a Job whose image changes needs one), or delete the object by hand before the deployment: \
-             `kubectl delete --cascade=orphan` lets its pods run on, and volumes of a PersistentVolumeClaim go with it"
-        }
-        ProblemKind::Label => {
-            "let the chart take the label from another value than the image's tag, and give the digest in `image-values`"
-        }
-        ProblemKind::Reserved => {
-            "take another name, and leave labels and annotations of `orchestrator.dev/` out, apart from the annotation \
-             `orchestrator.dev/prune`"
-        }
-        ProblemKind::Inventory => {
-            "put back what was edited; or delete the ConfigMap, and then by hand what the service no longer has: without an \
-             inventory nothing is removed"
-        }
-        ProblemKind::Volumes => {
-            "deploy it once with a rule that keeps volumes, and then without it: `persistentVolumeClaimRetentionPolicy: { \
-             whenDeleted: Retain }` for a StatefulSet, the annotation `helm.sh/resource-policy: keep` for a claim of a chart"
-        }
-        // What lies in a place is judged before; the others are faults of this program.
-        ProblemKind::Place | ProblemKind::Request | ProblemKind::Proof => return None,
-        _ => return None,
-    };
-    Some(hint.to_owned())
 }
 
 /// Says that the work tree's configuration is not the one of `HEAD`, which was read.
@@ -400,57 +321,6 @@ pub(crate) fn of_configuration_elsewhere(git: &git::Git) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// Every kind of problem of a deployment, and the words of its hint that tell it from the others.
-    #[test]
-    fn each_manifest_problem_has_its_own_way_out() {
-        let shop = EnvironmentName::try_from("shop").expect("it is a name");
-        let hint = |kind: ProblemKind| of_manifest(kind, &shop);
-        for (kind, words) in [
-            (ProblemKind::Path, "rename these files"),
-            (ProblemKind::Unreadable, "correct these files"),
-            (ProblemKind::NeedsHelm, "target.chart"),
-            (ProblemKind::NeedsKustomize, "kubectl kustomize"),
-            (ProblemKind::Kustomization, "below `target.source`"),
-            (ProblemKind::Namespace, "environments.shop.namespaces.allow"),
-            (ProblemKind::ChartNamespace, "environments.shop.namespaces.allow"),
-            (ProblemKind::ChartImage, "`target.image-values`"),
-            (ProblemKind::ClusterScoped, "environments.shop.namespaces.cluster-scoped"),
-            (ProblemKind::Privileged, "environments.shop.namespaces.privileged"),
-            (ProblemKind::Duplicate, "in one place"),
-            (ProblemKind::NothingToDeploy, "target.source"),
-            (ProblemKind::Image, "REPOSITORY:TAG"),
-            (ProblemKind::UnpinnedImage, "environments.shop.unpinned-images"),
-            (ProblemKind::TestHook, "target.test-hooks"),
-            (ProblemKind::Chart, "target.values"),
-            (ProblemKind::ChartSchema, "refer to nothing but themselves"),
-            (ProblemKind::ChartSize, "`.helmignore`"),
-            (ProblemKind::Unstable, "the time, chance"),
-            (ProblemKind::HookOwner, "give the hook another name"),
-            (ProblemKind::HookDeletion, "in place of a hook"),
-            (ProblemKind::HookName, "events that helm knows"),
-            (ProblemKind::Definitions, "`crds/`"),
-            (ProblemKind::Cluster, "correct the chart or manifest"),
-            (ProblemKind::Unserved, "helm mapkubeapis"),
-            (ProblemKind::ImmutableField, "--cascade=orphan"),
-            (ProblemKind::Quota, "room in the quota"),
-            (ProblemKind::Admission, "the rule that refuses it"),
-            (ProblemKind::Ending, "metadata.finalizers"),
-            (ProblemKind::FieldOwner, "environments.shop.conflicts"),
-            (ProblemKind::Owner, "orchestrator-inventory-SERVICE"),
-            (ProblemKind::Label, "image-values"),
-            (ProblemKind::Reserved, "another name"),
-            (ProblemKind::Inventory, "delete the ConfigMap"),
-            (ProblemKind::Volumes, "whenDeleted: Retain"),
-        ] {
-            let hint = hint(kind).unwrap_or_default();
-            assert!(hint.contains(words), "{kind:?}: {hint}");
-            assert!(!hint.contains("by name"), "no key is filled with names of objects: {hint}");
-        }
-        for kind in [ProblemKind::Place, ProblemKind::Request, ProblemKind::Proof] {
-            assert_eq!(hint(kind), None, "{kind:?}");
-        }
-    }
-
     #[test]
     fn f8_a_lease_that_was_lost_or_asked_for_has_a_hint_of_its_own() {
         let shop = EnvironmentName::try_from("shop").expect("it is a name");
@@ -479,6 +349,7 @@ mod tests {
             ),
             (FailureClass::Config, "secret \"a\" not found", "Secret, ConfigMap"),
             (FailureClass::Deleted, "is being deleted", "find what does it"),
+            (FailureClass::Deleted, "is gone (`ttlSecondsAfterFinished`), and nothing says", "more seconds"),
         ] {
             let hint = of_cause(class, message);
             assert!(hint.contains(words), "{message}: {hint}");
@@ -554,9 +425,19 @@ mod tests {
             (GitErrorKind::Process, Storage, "make room"),
             (GitErrorKind::Process, Invalid, ""),
         ] {
-            let hint = of_git_kind(kind, class, "/srv/my shop").unwrap_or_default();
+            let hint = of_git_kind(kind, class, None, "/srv/my shop").unwrap_or_default();
             assert_eq!(hint.is_empty(), words.is_empty(), "{kind:?} {class:?}: {hint}");
             assert!(hint.contains(words), "{kind:?} {class:?}: {hint}");
+        }
+        for (fault, words) in [
+            (RemoteFault::Untrusted, "`http.sslCAInfo`"),
+            (RemoteFault::Certificate, "must replace its certificate"),
+            (RemoteFault::AuthorityFile, "must name a file"),
+            (RemoteFault::UnknownRepository, "may not see"),
+            (RemoteFault::UnknownHost, "correct the host in `.gitmodules`"),
+        ] {
+            let hint = of_git_kind(GitErrorKind::Remote, Denied, Some(fault), "x").unwrap_or_default();
+            assert!(hint.contains(words), "{fault:?}: {hint}");
         }
         for (kind, class, words) in [
             (ForgeErrorKind::Busy, Temporary, "the same command again"),
