@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use test_support::GitShim;
 
 use crate::shop::{Shop, wait_until};
+use crate::stops::proven;
 
 /// What git is asked for: the gitlinks of an index, and the remotes of a repository whose own file names none; each after a
 /// look at its version.
@@ -205,4 +206,13 @@ fn f2_a_suite_or_probe_and_what_it_started_end_with_a_run_that_is_killed() {
         }
         shop.ok("run staging");
     }
+}
+
+#[test]
+fn f24_a_program_that_hangs_ends_with_the_deadline_of_its_command() {
+    let shop = proven();
+    let _paused = shop.pause("staging", "platform");
+    let began = Instant::now();
+    let late = shop.ends("health staging --deadline 2s", 22);
+    assert!(began.elapsed() < Duration::from_secs(30), "its own deadline is a minute: {late}");
 }

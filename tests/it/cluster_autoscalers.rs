@@ -3,6 +3,7 @@
 use test_support::Cluster;
 
 use crate::clusters::{ClusterShop, DASHBOARDS, Deployment, SERVES, SERVICE};
+use crate::shop::wait_until;
 
 /// Without metrics its controller leaves the number as it is: `kubectl scale` sets it in its place.
 const AUTOSCALER: &str = r#"{"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "cart"},
@@ -59,4 +60,30 @@ fn replicas_of_an_autoscaler_are_no_drift_and_no_reason_to_upgrade_a_release() {
             scope.spawn(move || scaled(cluster, helm));
         }
     });
+}
+
+#[test]
+fn an_autoscaler_that_leaves_the_manifests_leaves_their_replicas() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    if cluster.node_or_skip().is_none() || cluster.fake_nodes_or_skip(1).is_none() {
+        return;
+    }
+    let namespace = cluster.fake_namespace("unscaled");
+    let target = r#"target: { kind: apply, source: "{path}/parts" }"#;
+    let Some(staging) = ClusterShop::in_namespace(cluster, namespace, &[DASHBOARDS, SERVICE], target, "") else {
+        return;
+    };
+    let replicas = || staging.kubectl(&["get", "deployment/shop-cart", "--output=jsonpath={.spec.replicas}"]);
+    let merge = |version: u32, more: &str| {
+        let app = Deployment::plain("shop-cart").spec("replicas: 1").yaml().to_owned() + more;
+        staging.commit_files(SERVICE, version, SERVES, &[("parts/app.yaml", &app)]);
+        staging.shop.merge_dev();
+        staging.ends("run staging", 0)
+    };
+    merge(2, &format!("---\n{}\n", AUTOSCALER.replace("\"minReplicas\": 1", "\"minReplicas\": 2")));
+    wait_until("the autoscaler sets its number", || replicas() == "2");
+    let ran = merge(3, "");
+    assert!(ran.text().contains("gets the replicas of its manifest, 1"), "{}", ran.text());
+    assert_eq!(replicas(), "1");
+    staging.ends("drift staging", 0);
 }

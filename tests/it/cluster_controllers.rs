@@ -2,7 +2,7 @@
 
 use test_support::{Cluster, Finished};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, Deployment, SERVES, SERVICE, definition_of_kind};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, definition_of_kind};
 use crate::shop::wait_until;
 
 const DEFINITION: &str = r"
@@ -24,7 +24,7 @@ spec:
 const WIDGET: &str = "apiVersion: shop.example/v1\nkind: Widget\nmetadata: { name: cart }\n---\n";
 
 const KEYS: &str = r#"    ready: { shop.example/Widget: { condition: Healthy } }
-    await-jobs: { label: "job-of=cart", deadline: 12s }
+    await-jobs: { label: "job-of=cart", deadline: 30s }
 "#;
 
 #[track_caller]
@@ -194,4 +194,42 @@ fn a_job_that_is_deleted_after_its_end_has_run_once_for_all() {
     staging.ends("lock commit staging", 0);
     let next = staging.ends("plan staging", 0);
     assert!(next.text().contains("Job/migrate-3"), "{}", next.text());
+    // It is gone before the first look: an event says that it has completed.
+    merge(5, &job("migrate-5", "true").replace("Finished: 5", "Finished: 0"));
+    staging.ends("lock commit staging", 0);
+    staging.ends("deploy staging", 0);
+}
+
+#[test]
+fn a_job_of_a_chart_that_is_deleted_after_its_end_is_no_difference() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let job = |name: &str, seconds: u32| {
+        format!(
+            "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{ name: {name} }}\nspec:\n  ttlSecondsAfterFinished: {seconds}\n  \
+             template: {{ spec: {{ restartPolicy: Never, containers: [{{ name: migrate, image: \"{{{{ .Values.image.repository \
+             }}}}:{{{{ .Values.image.tag }}}}\", command: [\"true\"] }}] }} }}\n"
+        )
+    };
+    let run = |version: u32, objects: &str| {
+        staging.merge_chart(version, SERVES, &format!("{DEPLOYMENT}{objects}"));
+        staging.ends("run staging", 0);
+        wait_until("the Job is gone", || staging.kubectl(&["get", "jobs", "--output=name"]).is_empty());
+        staging.ends("verify staging", 0);
+        // What another upgrade would render is no drift.
+        staging.ends("drift staging", 0);
+    };
+    let at_first =
+        "---\n{{ if .Release.IsInstall }}\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: first }\n{{ end }}\n";
+    run(2, &format!("{}{at_first}", job("migrate-2", 5)));
+    run(3, &job("migrate-3", 5));
+    let plan = staging.ends("plan staging", 0);
+    assert!(!plan.text().contains("Job/"), "{}", plan.text());
+    staging.ends("deploy staging --again", 0);
+    assert_eq!(staging.revisions(), 2, "it has run once for all");
+    run(4, &job("migrate-4", 0));
+    // One that a person has deleted is a finding.
+    staging.kubectl(&["delete", "deployment", "shop-cart"]);
+    let drift = staging.ends("drift staging", 1);
+    assert!(!drift.text().contains("Job/"), "{}", drift.text());
 }

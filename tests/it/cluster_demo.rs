@@ -5,6 +5,8 @@ use std::fs;
 use serde_json::Value;
 use test_support::{Cluster, Sandbox};
 
+use crate::shop::wait_until;
+
 #[test]
 fn the_demo_on_a_cluster_proves_breaks_and_goes_back_and_leaves_nothing_there() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
@@ -59,4 +61,41 @@ fn the_demo_on_a_cluster_proves_breaks_and_goes_back_and_leaves_nothing_there() 
     let nowhere = sandbox.orchestrator().args(["demo", "--cluster", "--yes", "--registry", "shop/demo"]);
     let nowhere = nowhere.env("KUBECONFIG", &kubeconfig).run().expect_code(2);
     assert!(nowhere.stderr().contains("is not a valid image repository"), "{nowhere}");
+}
+
+/// Ctrl-C and SIGTERM: the command that runs is ended in order, and what was made is removed.
+#[test]
+fn a_demo_on_a_cluster_that_a_signal_ends_leaves_nothing_there() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(node) = cluster.node_or_skip() else { return };
+    let sandbox = Sandbox::new();
+    let kubeconfig = sandbox.join("kubeconfig");
+    fs::write(&kubeconfig, cluster.kubeconfig()).unwrap();
+    let prefix = format!("{}/ended/demo", node.registry());
+    let demo = || {
+        let words = ["demo", "--cluster", "--yes", "--registry", &prefix, "--namespace", "end-orchestrator"];
+        sandbox.orchestrator().args(words).env("KUBECONFIG", &kubeconfig).start()
+    };
+    let labels = || {
+        let name = ["get", "namespaces", "--field-selector=metadata.name=end-orchestrator"];
+        cluster.kubectl(&[name.as_slice(), &["--output=jsonpath={.items[*].metadata.labels}"]].concat())
+    };
+    let begin = || {
+        let running = demo();
+        wait_until("the demo makes its namespace", || labels().contains("orchestrator-demo"));
+        running
+    };
+    let running = begin();
+    running.interrupt();
+    let ended = running.wait().expect_code(130);
+    assert!(ended.stderr().contains("the demo was interrupted"), "{ended}");
+    assert!(ended.stderr().contains("namespace `end-orchestrator` is gone"), "{ended}");
+    assert_eq!(labels(), "");
+
+    // One that is killed leaves what it has made, and the next one says whose it is.
+    let mut running = begin();
+    running.kill();
+    let refused = demo().wait().expect_code(2);
+    assert!(refused.stderr().contains("`kubectl delete namespace end-orchestrator`"), "{refused}");
+    cluster.kubectl(&["delete", "namespace", "end-orchestrator"]);
 }

@@ -25,6 +25,12 @@ fn p15_a_deployment_without_room_or_without_what_it_names_does_not_begin() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
     let template = Deployment::of_chart().container("envFrom: [{ secretRef: { name: login } }]");
+    let clone = staging.shop.work_on("dev");
+    let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
+    // An API server that has no time to say how it is takes nothing from the other checks.
+    let rules = "  health:\n    checks: { api: { severity: warn, deadline: 1ms }, quota: { deadline: 20s, retries: 1 }, \
+                 references: { retries: 1 }, clock: off }\n";
+    clone.write("orchestrator.yaml", configuration.replacen("  health:\n", rules, 1));
     staging.merge_chart(2, SERVES, template.yaml());
     let namespace = staging.namespace.clone();
     let quota = |pods: u32| {
@@ -36,7 +42,11 @@ fn p15_a_deployment_without_room_or_without_what_it_names_does_not_begin() {
     quota(0);
     // The lock is not committed yet: the cluster itself is fine.
     let before = checks(&staging, 0);
-    detail(&before, "api", "healthy");
+    let late = detail(&before, "api", "unknown");
+    assert!(
+        ["no answer within 1 ms", "did not answer within 0.001 s"].iter().any(|told| late.ends_with(told)),
+        "{late}"
+    );
     detail(&before, "namespace", "healthy");
     detail(&before, "plan", "unknown");
 
@@ -53,12 +63,27 @@ fn p15_a_deployment_without_room_or_without_what_it_names_does_not_begin() {
     assert!(detail(&found, "references", "unhealthy").contains(missing));
     detail(&found, "quota", "unhealthy");
     detail(&found, "permissions", "healthy");
+    // Each is asked as often as its own rule says, and the report says so.
+    let report: Value = serde_json::from_str(staging.ends("--format json health staging", 1).stdout()).unwrap();
+    let checks_of = report["result"]["report"]["checks"].as_array().unwrap();
+    let asked = |name: &str| {
+        let check = checks_of.iter().find(|check| check["name"] == name)?;
+        Some((check["attempts"].as_u64().unwrap(), check["duration_ms"].as_u64().unwrap() >= 1000))
+    };
+    for (name, expected) in [
+        ("quota", Some((2, true))),
+        ("references", Some((2, true))),
+        ("permissions", Some((1, false))),
+        ("clock", None),
+    ] {
+        assert_eq!(asked(name), expected, "{name}: {report}");
+    }
 
     quota(1);
     cluster.kubectl(&["create", "secret", "generic", "login", "--namespace", &namespace]);
     staging.ends("run staging", 0);
     let found = checks(&staging, 0);
-    for name in ["api", "namespace", "permissions", "quota", "references"] {
+    for name in ["namespace", "permissions", "quota", "references"] {
         detail(&found, name, "healthy");
     }
     // Nothing is to be deployed, so no room is needed.
@@ -125,6 +150,7 @@ fn b33_the_least_rights_are_enough_and_without_them_nothing_begins() {
     assert!(done.text().contains("nodes: the user of the kubeconfig may not list nodes"), "{}", done.text());
     assert_eq!(staging.running(), [digest]);
     staging.ends_with(&kubeconfig, "verify staging", 0);
+    detail(&checks(&staging, 0), "api", "healthy");
 }
 
 /// Who has the environment is not known where its lease cannot be asked: nothing is deployed, and who can help is said.

@@ -136,7 +136,7 @@ spec: { podSelector: { matchLabels: { app: {{ .Release.Name }} } }, ingress: [{}
 ";
 
 #[test]
-fn q3_every_object_of_a_release_that_is_gone_is_found_and_deployed_again() {
+fn every_object_of_a_release_that_is_gone_is_found_and_deployed_again() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
     staging.merge_chart(2, SERVES, &format!("{DEPLOYMENT}{MORE}"));

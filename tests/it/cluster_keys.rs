@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use test_support::Cluster;
+use test_support::{Cluster, Image};
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART};
+use crate::clusters::{ClusterShop, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART, hook_job};
 use crate::shop::{Shop, wait_until};
 
 pub(crate) const WEB: &str = "services/shop-web";
@@ -310,6 +310,17 @@ metadata: { name: probe, annotations: { helm.sh/hook: test } }
 spec: { containers: [{ name: probe, image: "busybox:1.36" }] }
 "#;
 
+/// A pod that cannot be tried before its account is there.
+const WITH_ACCOUNT: &str = r#"apiVersion: v1
+kind: Pod
+metadata: { name: single }
+spec: { serviceAccountName: plain, containers: [{ name: app, image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}" }] }
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: { name: plain }
+"#;
+
 #[test]
 fn d1_an_unpinned_image_of_a_test_hook_refuses_a_deployment_before_it_begins() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
@@ -330,10 +341,26 @@ fn d1_an_unpinned_image_of_a_test_hook_refuses_a_deployment_before_it_begins() {
     let digest = format!("busybox@sha256:{}", "a".repeat(64));
     let pinned = PROBE.replace("busybox:1.36", &digest);
     staging.shop.service("shop-cart").write("chart/templates/tests/probe.yaml", pinned);
+    // What every deployment starts besides is in the lists of the plan and of the proof, read from what helm stores as hooks.
+    let (repository, labels) = (format!("{}/tool", staging.namespace), []);
+    staging.node().push(&Image { repository: &repository, tag: "1", command: &[], labels: &labels });
+    let tool = format!("{}/{repository}:1", staging.node().registry());
+    let job = hook_job("pre-install,pre-upgrade", "true");
+    let job = job.replace("{{ .Values.image.repository }}:{{ .Values.image.tag }}", &tool);
+    staging.shop.service("shop-cart").write("chart/templates/migrate.yaml", job);
+    staging.shop.service("shop-cart").write("chart/templates/single.yaml", WITH_ACCOUNT);
     staging.commit(SERVICE, 3, SERVES, DEPLOYMENT);
     staging.shop.merge_dev();
-    staging.ends("run staging", 0);
-    staging.ends("verify staging", 0);
+    staging.ends("lock commit staging", 0);
+    // The promotion says that production, whose rule is another one, would refuse the image.
+    for (line, code) in [("plan staging", 0), ("run staging", 20), ("verify staging", 0)] {
+        let ended = staging.ends(line, code);
+        assert_eq!(ended.text().contains("`production` would refuse it: shop-cart: "), code == 20, "{}", ended.text());
+        for told in ["Job/shop-cart-migrate", &format!("/{repository}:1")] {
+            assert!(ended.text().contains(told), "`{told}` is not in the text of `{line}`:\n{}", ended.text());
+        }
+    }
+    assert_eq!(staging.kubectl(&["get", "pod/single", "--output=jsonpath={.status.phase}"]), "Running");
 }
 
 /// Keys that a later version has are no unknown ones: each is named, and the file is refused (2).

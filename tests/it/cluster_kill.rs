@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use test_support::{Cluster, Running};
 
 use crate::children::that_see;
+use crate::cluster_reports::{claim, storage_class};
 use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, hook_job};
 use crate::shop::wait_until;
 
@@ -71,32 +72,58 @@ pub(crate) fn helms(namespace: &str) -> Vec<String> {
     fs::read_dir("/proc").unwrap().filter_map(of_process).collect()
 }
 
-/// Kills the first deployment, or the one after it, and runs the same command again.
-fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Install,
+    Upgrade,
+    Rollback,
+}
+
+/// Kills a run, and runs the same command again.
+fn killed(cluster: &Cluster, kill: Kill, work: Work) {
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
     // Keeps helm at work for some seconds, with a release that is pending.
-    let chart = DEPLOYMENT.to_owned() + &hook_job("pre-install,pre-upgrade", "sleep 4");
+    let class = storage_class(cluster, &staging.namespace, "WaitForFirstConsumer");
+    let hook = hook_job("pre-install,pre-upgrade", "sleep 4");
+    let chart = DEPLOYMENT.to_owned() + &hook + &claim("data", &class);
     let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &staging.namespace]].concat());
-    if !is_first {
-        staging.merge_chart(2, SERVES, &chart);
+    let case = format!("{kill:?}, {work:?}");
+    let deploys = |version: u32| {
+        let digest = staging.merge_chart(version, SERVES, &chart);
         staging.ends("run staging", 0);
-    }
-    let uid = || kubectl(&["get", "deployment/shop-cart", "--output=jsonpath={.metadata.uid}", "--ignore-not-found"]);
-    let before = (uid(), staging.revisions());
-    let digest = staging.merge_chart(3, SERVES, &chart);
+        digest
+    };
+    let (digest, line) = match work {
+        Work::Install => (staging.merge_chart(2, SERVES, &chart), "run staging"),
+        Work::Upgrade => {
+            deploys(2);
+            (staging.merge_chart(3, SERVES, &chart), "run staging")
+        }
+        Work::Rollback => {
+            let first = deploys(2);
+            deploys(3);
+            (first, "rollback staging --reason \"carts are empty\"")
+        }
+    };
+    let uids = || {
+        let uids = "--output=jsonpath={range .items[*]}{.kind} {.metadata.uid}{\"\\n\"}{end}";
+        kubectl(&["get", "deployments,persistentvolumeclaims", uids])
+    };
+    let (before, revisions_before) = (uids(), staging.revisions());
     arm(&staging, kill);
     let status = ["get", "secret", "--selector=owner=helm", "--output=jsonpath={.items[*].metadata.labels.status}"];
     let signal = if matches!(kill, Kill::Alone) {
-        let mut run = staging.command(&[], "run staging").start();
+        let mut run = staging.command(&[], line).start();
         wait_until("its release is pending", || kubectl(&status).contains("pending"));
         assert_eq!(helms(&staging.namespace).len(), 1);
         run.kill();
         run.wait().signal()
     } else {
-        staging.command(&[], "run staging").run().signal()
+        staging.command(&[], line).run().signal()
     };
     let killed = Instant::now();
-    assert_eq!(signal, Some(9), "{kill:?}, first: {is_first}");
+    assert_eq!(signal, Some(9), "{case}");
     while !helms(&staging.namespace).is_empty() {
         assert!(killed.elapsed() < Duration::from_secs(2), "helm lives on: {:?}", helms(&staging.namespace));
     }
@@ -104,36 +131,47 @@ fn killed(cluster: &Cluster, kill: Kill, is_first: bool) {
         assert!(kubectl(&status).contains("pending"), "helm had no time to write anything: {}", kubectl(&status));
     }
 
-    staging.ends("run staging", 0);
-    assert_eq!(staging.running(), [digest], "{kill:?}, first: {is_first}");
+    let left = uids();
+    staging.ends(line, 0);
+    assert_eq!(staging.running(), [digest], "{case}");
     staging.ends("verify staging", 0);
-    // Forward, in the same release: what was there is not installed anew, and nothing stays pending.
-    assert!(before.0.is_empty() || uid() == before.0, "{kill:?}, first: {is_first}");
+    // Forward, in the same release: what was there is not installed anew, its data above all, and nothing stays pending.
+    let after = uids();
+    assert_eq!(after.lines().count(), 2, "{case}: {after}");
+    for there in before.lines().chain(left.lines()) {
+        assert!(after.lines().any(|line| line == there), "{case}: `{there}` is not in\n{after}");
+    }
     let revisions = staging.revisions();
-    assert!(revisions > before.1 && revisions <= before.1 + 2, "{kill:?}, first: {is_first}: {revisions} revisions");
-    assert!(!kubectl(&status).contains("pending"), "{kill:?}, first: {is_first}: {}", kubectl(&status));
+    let made = revisions - revisions_before;
+    assert!((1..=2).contains(&made), "{case}: {made} revisions");
+    assert!(!kubectl(&status).contains("pending"), "{case}: {}", kubectl(&status));
     // Nothing is done twice.
-    staging.ends("run staging", 0);
-    assert_eq!(staging.revisions(), revisions, "{kill:?}, first: {is_first}");
+    if work != Work::Rollback {
+        staging.ends(line, 0);
+        assert_eq!(staging.revisions(), revisions, "{case}");
+    }
 }
 
 #[test]
 fn f2_a_run_that_is_killed_around_helm_is_taken_forward_by_the_same_command() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let kills = [
-        (Kill::Before, false),
-        (Kill::WithHelm, false),
-        (Kill::WithHelm, true),
-        (Kill::Alone, false),
-        (Kill::Alone, true),
-        (Kill::Below, false),
-        (Kill::After, false),
-        (Kill::After, true),
+        (Kill::Before, Work::Upgrade),
+        (Kill::WithHelm, Work::Install),
+        (Kill::WithHelm, Work::Upgrade),
+        (Kill::WithHelm, Work::Rollback),
+        (Kill::Alone, Work::Install),
+        (Kill::Alone, Work::Upgrade),
+        (Kill::Alone, Work::Rollback),
+        (Kill::Below, Work::Upgrade),
+        (Kill::After, Work::Install),
+        (Kill::After, Work::Upgrade),
+        (Kill::After, Work::Rollback),
     ];
     // Each waits for the lease of the run that was killed: side by side.
     std::thread::scope(|scope| {
-        for (kill, is_first) in kills {
-            scope.spawn(move || killed(cluster, kill, is_first));
+        for (kill, work) in kills {
+            scope.spawn(move || killed(cluster, kill, work));
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
 
 use test_support::Cluster;
 
@@ -66,7 +67,7 @@ fn t23_a_kubeconfig_of_the_machine_deploys_where_no_other_user_can_read_it() {
     let program = LOGIN_PROGRAM.replace("CANARY", canary.to_str().unwrap());
     write(&cluster.kubeconfig().replacen(user, &format!("{user}{program}"), 1), 0o600);
     let refused = ends("run staging", 2);
-    assert!(refused.stderr().contains("its user logs in by a program (`exec`), which is never started"), "{refused}");
+    assert!(refused.stderr().contains("its user logs in by a program (`exec`), `/bin/touch`"), "{refused}");
     assert!(!canary.exists());
 
     // A link into the clone leads to a secret in git, also where the file itself is ignored there.
@@ -90,4 +91,86 @@ fn t23_a_kubeconfig_of_the_machine_deploys_where_no_other_user_can_read_it() {
     fs::remove_file(&file).unwrap();
     let planned = ends(&format!("plan staging --pr {number}"), 0);
     assert!(planned.text().contains("files of the machine that deploys: `~/.kube/shop`"), "{planned}");
+}
+
+/// The kubeconfig of the cluster for a user who logs in by this program.
+fn logging_in(cluster: &Cluster, program: &str) -> String {
+    let (before, rest) = cluster.kubeconfig().split_once("user: {").expect("the test knows the kubeconfig");
+    let (_, after) = rest.split_once('}').expect("a map ends");
+    let exec = format!(
+        "apiVersion: client.authentication.k8s.io/v1beta1, command: {program}, args: [get-token, --client-secret=canary-of-args], env: [{{ name: SHOP_REGION, \
+         value: east }}]"
+    );
+    format!("{before}user: {{ exec: {{ {exec} }} }}{after}")
+}
+
+#[test]
+fn t23_a_login_program_that_is_allowed_by_name_deploys_and_its_token_is_shown_nowhere() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let (namespace, home) = (staging.namespace.as_str(), staging.shop.join("home"));
+    cluster.kubectl(&["create", "serviceaccount", "deployer", "--namespace", namespace]);
+    let (binding, account) = (format!("login-of-{namespace}"), format!("--serviceaccount={namespace}:deployer"));
+    cluster.kubectl(&["create", "clusterrolebinding", &binding, "--clusterrole=cluster-admin", &account]);
+    let token = cluster.kubectl(&["create", "token", "deployer", "--namespace", namespace]);
+    let token = token.trim();
+    fs::write(home.join("token"), token).unwrap();
+    let program = home.join("shop-login");
+    let write = |script: &str| {
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    write(
+        r#"echo "$* $SHOP_REGION ${SHOP_KUBECONFIG-unset}" >> "$HOME/started"
+printf '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential","status":{"token":"%s"}}' "$(cat "$HOME/token")""#,
+    );
+    let name = program.to_str().unwrap();
+    let kubeconfig = logging_in(cluster, name);
+    let ends = |line: &str, code: i32| staging.ends_with(&kubeconfig, line, code);
+
+    staging.merge(2, SERVES);
+    let refused = ends("run staging", 2);
+    for told in [format!("by a program (`exec`), `{name}`"), format!("`kubeconfig: {{ allow: {{ exec: [{name}] }} }}`")]
+    {
+        assert!(refused.stderr().contains(&told), "`{told}`: {refused}");
+    }
+    assert!(!home.join("started").exists(), "it was not started");
+
+    let clone = staging.shop.work_on("dev");
+    let configuration = clone.read("HEAD", "orchestrator.yaml").unwrap();
+    let allowed = format!("env: SHOP_KUBECONFIG, allow: {{ exec: [{name}], variables: [SHOP_REGION] }}");
+    clone.write("orchestrator.yaml", configuration.replace("env: SHOP_KUBECONFIG", &allowed));
+    staging.merge(3, SERVES);
+    let run = ends("run staging", 0);
+    assert_eq!(staging.revisions(), 1, "helm logged in as well");
+    assert_eq!(
+        fs::read_to_string(home.join("started")).unwrap(),
+        "get-token --client-secret=canary-of-args east unset\n"
+    );
+    assert!(!run.text().contains(token), "{run}");
+
+    // What it prints on standard output is never shown.
+    write("echo \"$(cat \"$HOME/token\")\"; echo 'no session: log in first' >&2; exit 3");
+    let failed = ends("plan staging", 13);
+    assert!(failed.stderr().contains("its login program gives no credentials"), "{failed}");
+    assert!(failed.stderr().contains("no session: log in first") && !failed.text().contains(token), "{failed}");
+    write("echo \"usage: $*\" >&2; exit 3");
+    let failed = ends("plan staging", 13);
+    assert!(failed.stderr().contains("exit status 3: usage: ***") && !failed.text().contains("canary"), "{failed}");
+    // Nor where it is ended, which a deadline does at once.
+    write("cat \"$HOME/token\"; exec sleep 300");
+    let begin = Instant::now();
+    let failed = ends("plan staging --deadline 5s", 22);
+    assert!(begin.elapsed() < Duration::from_secs(40), "{failed}");
+    assert!(!failed.text().contains(&token[..40]) && !failed.text().contains("canary"), "{failed}");
+    write("head -c 2000000 /dev/zero; cat \"$HOME/token\"");
+    let failed = ends("plan staging", 13);
+    assert!(failed.stderr().contains("shop-login` wrote more than 1048576 bytes"), "{failed}");
+    assert!(!failed.text().contains("canary"), "{failed}");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
+    let unusable = ends("plan staging", 2);
+    assert!(unusable.stderr().contains("cannot be started: its file is not executable"), "{unusable}");
+    fs::remove_file(&program).unwrap();
+    let absent = ends("plan staging", 2);
+    assert!(absent.stderr().contains("of the kubeconfig is not on this machine"), "{absent}");
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use test_support::{Act, Cluster};
 
-use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE, definition_of_kind};
+use crate::clusters::{ClusterShop, DASHBOARDS, DEPLOYMENT, SERVES, SERVICE, definition_of_kind, hook_job};
 use crate::shop::wait_until;
 
 const WEB: &str = "services/shop-web";
@@ -95,4 +95,47 @@ fn t18_a_chart_that_asks_for_kinds_is_refused_once_the_cluster_serves_others() {
         wait_until("the kind is served", || cluster.kubectl(&words).contains("tides"));
     });
     cluster.kubectl(&["delete", "customresourcedefinition", "tides.moved.example"]);
+}
+
+#[test]
+fn a_chart_meets_the_cluster_before_anything_is_written() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    let refused = |version: u32, more: &str, told: &[&str]| {
+        staging.merge_chart(version, SERVES, &format!("{DEPLOYMENT}{more}"));
+        let refused = staging.ends("run staging", 20);
+        for told in told {
+            assert!(refused.text().contains(told), "`{told}` is not in:\n{}", refused.text());
+        }
+    };
+    let job = hook_job("post-install,post-upgrade", "true");
+    refused(2, &job.replace("labels: {", "labels: { x: true,"), &["would not take hook Job/shop-cart-migrate", "x"]);
+    let map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: { name: taken }\n";
+    refused(
+        3,
+        &format!("{map}data: {{ A: '{{{{ .Release.Revision }}}}' }}\n"),
+        &["`data.A` of ConfigMap/taken", "`.Release.Revision`"],
+    );
+    staging.kubectl(&["create", "configmap", "taken", "--from-literal=A=1"]);
+    refused(
+        4,
+        map,
+        &["ConfigMap/taken is there", "no helm release, and was written by `kubectl-create`", "kubectl annotate"],
+    );
+    assert_eq!(staging.revisions(), 0);
+    let annotations = [
+        "meta.helm.sh/release-name=shop-cart".to_owned(),
+        format!("meta.helm.sh/release-namespace={}", staging.namespace),
+    ];
+    staging.kubectl(&["label", "configmap", "taken", "app.kubernetes.io/managed-by=Helm"]);
+    staging.kubectl(&["annotate", "configmap", "taken", &annotations[0], &annotations[1]]);
+    // A hook that is there is tried beside it, and a chart may get another name.
+    staging.merge_chart(5, SERVES, &format!("{DEPLOYMENT}{map}{job}"));
+    staging.ends("run staging", 0);
+    let app = format!("{DEPLOYMENT}{map}{}", hook_job("post-install,post-upgrade", "exit 0"));
+    let chart = "apiVersion: v2\nname: acme-cart\nversion: 0.1.0\n";
+    staging.commit_files(SERVICE, 6, SERVES, &[("chart/Chart.yaml", chart), ("chart/templates/app.yaml", &app)]);
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use test_support::{Cluster, Image};
 
-use crate::clusters::{ClusterShop, SERVES};
+use crate::clusters::{ClusterShop, Deployment, SERVES};
 
 const SERVICE: &str = "{ apiVersion: v1, kind: Service, metadata: { name: shop-cart, namespace: NAMESPACE }, spec: { selector: { app: \
                        shop-cart }, ports: [{ port: 80, targetPort: 8080 }] } }";
@@ -13,8 +13,13 @@ const SERVICE: &str = "{ apiVersion: v1, kind: Service, metadata: { name: shop-c
 /// Nothing is served below `/`, which is an answer all the same.
 const PROBES: &str = "    probes:
       cart: { kind: http, url: \"http://svc/shop-cart:80/\", status: 404, severity: warn }
+      page: { kind: http, url: \"http://svc/shop-cart:80/old\", severity: warn }
       other: { kind: redis, address: \"svc/other:6379\", severity: warn }
 ";
+
+/// Serves a page that later versions lack, and does not take the signal to end.
+const SERVES_OLD_PAGE: &[&str] =
+    &["sh", "-c", "mkdir /pages && echo old > /pages/old && trap '' TERM && httpd -f -p 8080 -h /pages"];
 
 fn check(staging: &ClusterShop<'_>, kubeconfig: &str, name: &str) -> (String, String) {
     let asked = staging.ends_with(kubeconfig, "--format json health staging", 0);
@@ -26,14 +31,15 @@ fn check(staging: &ClusterShop<'_>, kubeconfig: &str, name: &str) -> (String, St
 }
 
 /// The same once the cluster has written who is ready: some moments after the pods are.
-fn until(staging: &ClusterShop<'_>, kubeconfig: &str, expected: impl Fn(&str, &str) -> bool) {
-    let mut last = check(staging, kubeconfig, "cart");
+fn until(staging: &ClusterShop<'_>, name: &str, expected: impl Fn(&str, &str) -> bool) {
+    let kubeconfig = staging.cluster.kubeconfig();
+    let mut last = check(staging, kubeconfig, name);
     for _ in 0..40 {
         if expected(&last.0, &last.1) {
             return;
         }
         std::thread::sleep(Duration::from_millis(500));
-        last = check(staging, kubeconfig, "cart");
+        last = check(staging, kubeconfig, name);
     }
     panic!("{last:?}");
 }
@@ -50,7 +56,8 @@ fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
     let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &namespace]].concat());
     cluster.apply(&SERVICE.replace("NAMESPACE", &namespace));
     let own = cluster.kubeconfig().to_owned();
-    staging.merge(2, SERVES);
+    let template = Deployment::of_chart().pod("terminationGracePeriodSeconds: 300");
+    staging.merge_chart(2, SERVES_OLD_PAGE, template.yaml());
     let before = check(&staging, &own, "cart");
     assert_eq!(before.0, "unhealthy");
     assert!(before.1.ends_with("the Service has no ready endpoint"), "{}", before.1);
@@ -58,7 +65,18 @@ fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
     assert!(absent.0 == "unhealthy" && absent.1.contains("does not exist"), "{absent:?}");
 
     staging.ends("run staging", 0);
-    until(&staging, &own, |state, detail| (state, detail) == ("healthy", "status 404"));
+    until(&staging, "cart", |state, detail| (state, detail) == ("healthy", "status 404"));
+
+    // A pod of the version before still answers, and is not asked: it is ending.
+    until(&staging, "page", |state, detail| (state, detail) == ("healthy", "status 200"));
+    staging.merge(3, SERVES);
+    staging.ends("run staging", 0);
+    until(&staging, "page", |state, detail| state == "unhealthy" && detail.contains("status 404, expected 200"));
+    let ending = kubectl(&["get", "pods", "--output=jsonpath={.items[?(@.metadata.deletionTimestamp)].metadata.name}"]);
+    let asks = ["--", "sh", "-c", "wget -q -O - http://127.0.0.1:8080/old"];
+    let page = cluster.kubectl(&[&["exec", "--namespace", &namespace, ending.trim()], &asks[..]].concat());
+    assert_eq!(page.trim(), "old");
+    kubectl(&["delete", "pod", ending.trim(), "--force", "--grace-period=0"]);
 
     // The locked pods are gone, and another image of the same repository takes their requests.
     kubectl(&["scale", "deployment/shop-cart", "--replicas=0"]);
@@ -75,7 +93,7 @@ fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
     ));
     kubectl(&["wait", "--for=condition=Ready", "pod/stranger", "--timeout=60s"]);
     let refused = "pod `stranger` does not run what is locked";
-    until(&staging, &own, |state, detail| state == "unhealthy" && detail.contains(refused));
+    until(&staging, "cart", |state, detail| state == "unhealthy" && detail.contains(refused));
 
     // Of a service that no lock has, every ready pod counts.
     kubectl(&["delete", "pod", "stranger", "--wait"]);
@@ -89,7 +107,7 @@ fn q3_a_service_answers_only_through_ready_pods_that_run_what_is_locked() {
          port: 8080 }}, periodSeconds: 1 }} }}] }} }}"
     ));
     kubectl(&["wait", "--for=condition=Ready", "pod/other", "--timeout=60s"]);
-    until(&staging, &own, |state, _| state == "healthy");
+    until(&staging, "cart", |state, _| state == "healthy");
 
     // Who may not forward is told the right.
     let user = format!("watcher-of-{namespace}");

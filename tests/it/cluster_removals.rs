@@ -64,7 +64,7 @@ fn a1_a_field_that_left_a_manifest_goes_although_the_run_failed_that_was_to_take
 
 /// A list of what may be removed that a manifest would bring along, and one that another user wrote.
 #[test]
-fn a3_a_forged_inventory_is_refused_and_nothing_is_removed_by_it() {
+fn a_forged_inventory_is_refused_and_nothing_is_removed_by_it() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES[..2], REMOVED) else { return };
     staging.commit_manifest(SERVICE, 2, SERVES, plain().yaml());
@@ -114,7 +114,7 @@ data:
 
 /// What stays is said, what cannot go yet is a failure, and claims are never deleted with their workload.
 #[test]
-fn a3_what_has_left_and_does_not_go_is_no_success() {
+fn what_has_left_and_does_not_go_is_no_success() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES, REMOVED) else { return };
     let never = plain().metadata("annotations: { orchestrator.dev/prune: never }");
@@ -144,6 +144,11 @@ fn a3_what_has_left_and_does_not_go_is_no_success() {
     staging.shop.merge_dev();
     let stuck = staging.ends("--deadline 20s run staging", 21);
     assert!(stuck.text().contains("finalizer `guard.example/x` is not taken off"), "{}", stuck.text());
+    for line in ["verify staging", "drift staging"] {
+        let told = staging.ends(line, 1);
+        let kept = "ConfigMap/guarded was deleted and is still there (finalizer `guard.example/x` is not taken off)";
+        assert!(told.text().contains(kept) && !told.text().contains("deletionTimestamp"), "{}", told.text());
+    }
     let again = staging.ends("--deadline 20s run staging", 21);
     assert!(again.text().contains("guard.example/x"), "{}", again.text());
     staging.kubectl(&["patch", "configmap/guarded", "--type=merge", r#"--patch={"metadata":{"finalizers":null}}"#]);
@@ -158,6 +163,12 @@ fn a3_what_has_left_and_does_not_go_is_no_success() {
     staging.ends("deploy staging --again", 0);
     staging.ends("verify staging", 0);
     assert_eq!(staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]), "");
+
+    // What is gone is told once, and no consequence of it.
+    staging.kubectl(&["delete", "deployment/shop-cart"]);
+    let gone = staging.ends("verify staging", 1);
+    let found: Vec<&str> = gone.stdout().lines().filter(|line| line.starts_with("  ")).map(str::trim).collect();
+    assert_eq!(found, ["`shop-cart`: Deployment/shop-cart is not in the cluster"]);
 }
 
 /// A hook that runs when its release is uninstalled, and that cannot start while a `ConfigMap` is missing.
@@ -191,7 +202,7 @@ fn guarded(cluster: &Cluster) -> Option<ClusterShop<'_>> {
 
 /// helm calls a release `uninstalling` in words of its own, and `uninstalled` while its objects are still there.
 #[test]
-fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
+fn f2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = guarded(cluster) else { return };
     let finalizers = |list: &str| {
@@ -206,7 +217,11 @@ fn h2_an_uninstall_that_was_cut_off_is_gone_on_with_until_everything_is_gone() {
     let pods = || staging.kubectl(&["get", "pod", "--selector=app=shop-web", "--output=name"]);
     for _ in 0..2 {
         let cut = staging.ends("--deadline 20s run staging", 21);
-        assert!(cut.text().contains("helm does not uninstall it"), "{}", cut.text());
+        let hook = ["helm does not uninstall it", "shop-web: Pod/guard", "config: Pod/guard", "events:"];
+        for told in hook.into_iter().chain(["changed: shop-web"]) {
+            assert!(cut.text().contains(told), "`{told}` is not in:\n{}", cut.text());
+        }
+        assert!(!cut.text().contains("\\t"), "{}", cut.text());
         assert_ne!(pods(), "");
     }
     assert!(staging.ends("verify staging", 1).text().contains("not deployed here any more"));
@@ -293,7 +308,7 @@ fn t17_a_last_hook_whose_name_another_object_has_by_now_uninstalls_nothing() {
 
 /// A deployment leaves what another program added, so that no deployment can prove such a pod.
 #[test]
-fn q3_a_container_that_another_program_added_is_no_part_of_what_is_locked() {
+fn t19_a_container_that_another_program_added_is_no_part_of_what_is_locked() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES[..2], PLAIN_TARGET) else { return };
     staging.commit_manifest(SERVICE, 2, SERVES, plain().yaml());
@@ -378,9 +393,15 @@ fn b29_a_service_of_plain_manifests_that_left_is_a_finding_and_is_deleted_on_req
 fn a_release_that_left_is_uninstalled(helm: &str) {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::with_or_skip(cluster, helm, &SERVICES, "") else { return };
+    let calls = staging.warn_and_check_flags_of_helm();
     staging.commit(WEB, 2, SERVES, DEPLOYMENT);
     staging.merge(2, SERVES);
     staging.loses_a_service();
+    // A first version and its update, the plans of both, and the end of a release.
+    let calls = std::fs::read_to_string(calls).unwrap();
+    for command in ["version ", "template ", "upgrade ", "uninstall "] {
+        assert!(calls.lines().any(|call| call.starts_with(command)), "no `{command}` in:\n{calls}");
+    }
 }
 
 #[test]
@@ -395,7 +416,7 @@ fn h2_a_release_whose_service_left_is_uninstalled_by_helm_4_and_comes_back() {
 
 /// helm writes words of its own over the description of a revision that failed.
 #[test]
-fn h2_a_release_whose_newest_revision_failed_is_known_as_made_here() {
+fn a_release_whose_newest_revision_failed_is_known_as_made_here() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::with_or_skip(cluster, "helm3", &SERVICES, "") else { return };
     // A migration that fails before its chart changes anything.

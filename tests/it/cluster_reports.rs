@@ -1,9 +1,10 @@
 //! What users of other tools reported, on a real cluster.
 
+use serde_json::Value;
 use test_support::{Cluster, Image};
 
 use crate::clusters::{
-    ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART, definition_of_kind,
+    ClusterShop, DASHBOARDS, DEPLOYMENT, Deployment, SERVES, SERVICE, SERVICE_OF_CART, definition_of_kind, hook_job,
 };
 use crate::shop::wait_until;
 
@@ -21,42 +22,92 @@ fn h1_a_stored_kind_that_is_served_no_more_is_refused_before_a_revision_is_made(
     cluster.kubectl(&["wait", "--for=condition=Established", &format!("crd/{plural}.shop.example"), "--timeout=60s"]);
 
     let voucher = "---\napiVersion: shop.example/v1\nkind: Voucher\nmetadata: { name: spring }\n";
-    let first = staging.merge_chart(2, SERVES, &format!("{DEPLOYMENT}{voucher}"));
+    let with_voucher = format!("{DEPLOYMENT}{voucher}");
+    staging.merge_chart(2, SERVES, &with_voucher);
+    staging.ends("run staging", 0);
+    let second = staging.merge_chart(3, SERVES, DEPLOYMENT);
+    staging.ends("run staging", 0);
+    let check = || staging.ends("rollback staging --check -o json", 1).stdout().to_owned();
+    let answers = |text: &str| {
+        let report: Value = serde_json::from_str(text).unwrap();
+        let releases = report["result"]["releases"].as_array().unwrap().clone();
+        releases.into_iter().map(|one| (one["possible"] == true, one["problems"].to_string())).collect::<Vec<_>>()
+    };
+    cluster.kubectl(&["delete", "crd", &format!("{plural}.shop.example")]);
+
+    // The release in place has no such object, the one before has.
+    let [present, before] = answers(&check()).try_into().unwrap();
+    assert!(present.0 && !before.0 && before.1.contains("Voucher"), "{present:?} {before:?}");
+    let revisions = staging.revisions();
+    let refused = staging.ends("rollback staging --dry-run --reason \"carts are empty\"", 20);
+    assert!(refused.stderr().contains("Voucher"), "{}", refused.text());
+    assert_eq!((staging.revisions(), staging.running()), (revisions, vec![second]));
+    // A machine without helm goes nowhere else.
+    let without =
+        staging.shop.orchestrator("rollback staging --check -o json").search_path(test_support::search_path());
+    let without = without.env("SHOP_KUBECONFIG", cluster.kubeconfig()).run().expect_code(1);
+    let [_, before] = answers(without.stdout()).try_into().unwrap();
+    assert!(!before.0 && before.1.contains("helm"), "{before:?}");
+
+    cluster.kubectl(&["apply", "--filename", definition.to_str().unwrap()]);
+    cluster.kubectl(&["wait", "--for=condition=Established", &format!("crd/{plural}.shop.example"), "--timeout=60s"]);
+    let third = staging.merge_chart(4, SERVES, &with_voucher);
     staging.ends("run staging", 0);
     cluster.kubectl(&["delete", "crd", &format!("{plural}.shop.example")]);
 
     let revisions = staging.revisions();
-    staging.merge_chart(3, SERVES, DEPLOYMENT);
+    staging.merge_chart(5, SERVES, DEPLOYMENT);
     let refused = staging.ends("run staging", 20);
-    for told in ["shop-cart", "Voucher", "shop.example/v1"] {
+    let revision = "helm cannot go on from revision 3 of its release";
+    for told in ["shop-cart", "Voucher", "shop.example/v1", revision, "`helm mapkubeapis`"] {
         assert!(refused.stderr().contains(told), "`{told}` is not in:\n{}", refused.text());
     }
-    assert_eq!((staging.revisions(), staging.running()), (revisions, vec![first]));
+    assert_eq!((staging.revisions(), staging.running()), (revisions, vec![third]));
+    // helm goes nowhere from here, to no release.
+    for (possible, problems) in answers(&check()) {
+        assert!(!possible && problems.contains(revision), "{problems}");
+    }
 }
 
 #[track_caller]
 fn back_over_an_edit(helm: &str) {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, helm) else { return };
-    let first = staging.merge(2, SERVES);
+    let template = Deployment::of_chart().container("env: [{ name: MODE, value: calm }]");
+    let first = staging.merge_chart(2, SERVES, template.yaml());
     staging.ends("run staging", 0);
-    staging.merge(3, SERVES);
+    staging.merge_chart(3, SERVES, template.yaml());
     staging.ends("run staging", 0);
     let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &staging.namespace]].concat());
     let repository = format!("{}/by-hand", staging.namespace);
     let by_hand = staging.node().push(&Image { repository: &repository, tag: "1", command: SERVES, labels: &[] });
     let image = format!("app={}/{repository}@{by_hand}", staging.node().registry());
     kubectl(&["set", "image", "deployment/shop-cart", &image]);
-    kubectl(&["set", "env", "deployment/shop-cart", "DEBUG=1"]);
+    kubectl(&["set", "env", "deployment/shop-cart", "DEBUG=1", "MODE=by-hand"]);
     kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
 
     // What the release says comes back, and what it says nothing about is named with its writer.
     let back = staging.ends("rollback staging --reason \"carts are empty\"", 0);
     let kept = "Deployment/shop-cart keeps what `kubectl-set` wrote, which is not in the release: ";
     let line = back.stderr().lines().find(|line| line.contains(kept)).unwrap_or_else(|| panic!("{}", back.text()));
-    assert!(line.contains("env[name=DEBUG]") && !line.contains(".image"), "{line}");
+    assert!(line.contains("env[name=DEBUG]"), "{line}");
+    assert!(!line.contains(".image") && !line.contains("name=MODE"), "{line}");
     assert_eq!(staging.running(), [first.as_str()]);
-    staging.ends("drift staging", 1);
+    let environment = "--output=jsonpath={..containers[0].env}";
+    let environment = kubectl(&["get", "deployment/shop-cart", environment]);
+    assert!(environment.contains("calm") && !environment.contains("by-hand"), "{environment}");
+    let records = staging.shop.records();
+    let proof = records.iter().rev().map(|record| &record.predicate).find(|one| one["step"] == "proof").unwrap();
+    assert_eq!((&proof["result"], &proof["proof"]), (&"ok".into(), &"running".into()), "{proof}");
+    let drift = staging.ends("drift staging", 1);
+    assert!(drift.text().contains("`kubectl-set`") && drift.text().contains("env[name=DEBUG]"), "{}", drift.text());
+
+    // helm has no flag that takes it away: a person does, and then nothing is left.
+    let refused = staging.ends("rollback staging --take kubectl-set --reason late", 2);
+    assert!(refused.text().contains("kubectl set env"), "{}", refused.text());
+    kubectl(&["set", "env", "deployment/shop-cart", "DEBUG-"]);
+    kubectl(&["rollout", "status", "deployment/shop-cart", "--timeout=60s"]);
+    staging.ends("drift staging", 0);
 }
 
 #[test]
@@ -69,34 +120,60 @@ fn r1_a_rollback_names_what_another_program_set_and_it_leaves_with_helm_4() {
     back_over_an_edit("helm4");
 }
 
-/// Failed revisions push the last good one out of helm's history; what is gone back to is in the ledger.
+/// A helm that keeps two revisions forgets the good one; what is gone back to is in the ledger, and goes forward.
 #[test]
 fn r2_more_failed_revisions_than_helm_keeps_leave_a_way_back_and_forward() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
-    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
-    let first = staging.merge(2, SERVES);
+    let keys = "\n  tolerance: { restarts: 1 }";
+    let Some(staging) = ClusterShop::with_or_skip(cluster, "helm4", &[DASHBOARDS, SERVICE], keys) else { return };
+    let started = staging.let_helm_keep(2);
+    let volume = claim("data", "''");
+    cluster.apply(&format!(
+        "{{ apiVersion: v1, kind: PersistentVolume, metadata: {{ name: {namespace} }}, spec: {{ storageClassName: '', capacity: {{ \
+         storage: 1Gi }}, accessModes: [ReadWriteOnce], hostPath: {{ path: /data }}, claimRef: {{ namespace: {namespace}, name: data \
+         }} }} }}",
+        namespace = staging.namespace
+    ));
+    let template = format!("{DEPLOYMENT}{volume}");
+    let first = staging.merge_chart(2, SERVES, &template);
     staging.ends("run staging", 0);
-    staging.merge(3, &["sh", "-c", "exit 3"]);
+    let claim = || staging.kubectl(&["get", "pvc/data", "--output=jsonpath={.metadata.uid}"]);
+    let before = claim();
+    staging.merge_chart(3, &["sh", "-c", "exit 3"], &template);
     staging.ends("run staging", 21);
-    // helm forgets all but the newest.
-    let kubectl = |words: &[&str]| cluster.kubectl(&[words, &["--namespace", &staging.namespace]].concat());
-    let secret = "secret/sh.helm.release.v1.shop-cart.v1";
-    kubectl(&["delete", secret]);
+    staging.merge_chart(4, SERVES, &format!("{template}{}", hook_job("pre-upgrade", "exit 3")));
+    staging.ends("run staging", 21);
+    let kept = staging.kubectl(&["get", "secrets", "--selector=owner=helm", "--output=jsonpath={..labels.version}"]);
+    assert_eq!(kept, "2 3", "the good revision is gone");
+
     staging.ends("rollback staging --reason \"carts are broken\"", 0);
     assert_eq!(staging.running(), [first]);
     staging.ends("unhold staging --reason \"carts are mended\"", 0);
-    let third = staging.merge(4, SERVES);
+    let third = staging.merge_chart(5, SERVES, &template);
     staging.ends("run staging", 0);
-    assert_eq!(staging.running(), [third]);
+    assert_eq!((staging.running(), claim()), (vec![third], before));
+    let started = std::fs::read_to_string(started).unwrap();
+    let changing: Vec<&str> = started.lines().filter(|word| !matches!(*word, "version" | "template")).collect();
+    assert!(changing.iter().all(|word| *word == "upgrade"), "{changing:?}");
 }
 
 const WEB: &str = "services/shop-web";
 
-fn claim(name: &str, class: &str) -> String {
+pub(crate) fn claim(name: &str, class: &str) -> String {
     format!(
         "---\n{{ apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{ name: {name} }}, spec: {{ storageClassName: {class}, \
          accessModes: [ReadWriteOnce], resources: {{ requests: {{ storage: 1Gi }} }} }} }}\n"
     )
+}
+
+/// Makes a class of storage that makes no volumes, for the claims of one namespace; gives its name.
+pub(crate) fn storage_class(cluster: &Cluster, namespace: &str, binding: &str) -> String {
+    let class = format!("{}-{namespace}", binding.to_lowercase());
+    cluster.apply(&format!(
+        "{{ apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {{ name: {class} }}, provisioner: \
+         kubernetes.io/no-provisioner, volumeBindingMode: {binding} }}"
+    ));
+    class
 }
 
 /// A claim that binds with its first pod is no reason to wait: its pod comes a wave later.
@@ -110,13 +187,8 @@ fn w1_a_claim_that_binds_with_its_first_pod_is_not_waited_for_before_there_is_on
     let target = "target: { kind: apply, source: \"{path}/claims\" }\n  waves: [shop-web, shop-cart]";
     let services = [DASHBOARDS, SERVICE, WEB];
     let Some(staging) = ClusterShop::in_namespace(cluster, namespace.clone(), &services, target, "") else { return };
-    let (late, early) = (format!("late-{namespace}"), format!("early-{namespace}"));
-    for (class, mode) in [(&late, "WaitForFirstConsumer"), (&early, "Immediate")] {
-        cluster.apply(&format!(
-            "{{ apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {{ name: {class} }}, provisioner: \
-             kubernetes.io/no-provisioner, volumeBindingMode: {mode} }}"
-        ));
-    }
+    let late = storage_class(cluster, &namespace, "WaitForFirstConsumer");
+    let early = storage_class(cluster, &namespace, "Immediate");
     cluster.apply(&format!(
         "{{ apiVersion: v1, kind: PersistentVolume, metadata: {{ name: {late} }}, spec: {{ storageClassName: {late}, capacity: {{ \
          storage: 1Gi }}, accessModes: [ReadWriteOnce], hostPath: {{ path: /data }} }} }}"
@@ -127,7 +199,9 @@ fn w1_a_claim_that_binds_with_its_first_pod_is_not_waited_for_before_there_is_on
     staging.commit_files(WEB, 2, SERVES, &[("claims/app.yaml", &(web.clone() + &claim("data", &late)))]);
     staging.commit_files(SERVICE, 2, SERVES, &[("claims/app.yaml", cart.yaml())]);
     staging.shop.merge_dev();
-    staging.ends("run staging", 0);
+    let done = staging.ends("run staging", 0);
+    let told = "shop-web: PersistentVolumeClaim/data is bound when the first pod uses it: it is not waited for";
+    assert!(done.stderr().contains(told), "{}", done.text());
     let phase = "--output=jsonpath={.status.phase}";
     assert_eq!(
         staging.kubectl(&["get", "persistentvolumeclaim/data", phase]),
@@ -176,8 +250,11 @@ fn q1_pods_that_are_ending_hold_their_quota_before_and_while_a_version_is_waited
     let told = "quota: quota `memory` has 0 of `requests.memory` free, the deployment needs 75Mi more";
     assert!(failed.stderr().contains(told), "{}", failed.text());
     let cause = failed.stderr().lines().find(|line| line.trim_start().starts_with("quota: Deployment/"));
-    assert!(cause.is_some_and(|line| line.contains("exceeded quota")), "{}", failed.text());
-    assert!(!failed.stderr().contains("crash: "), "{}", failed.text());
+    let backs_off = "backing off while pods are ending: ";
+    assert!(cause.is_some_and(|line| line.contains(backs_off) && line.contains("exceeded quota")), "{}", failed.text());
+    for other in ["crash: ", "timed out progressing"] {
+        assert!(!failed.stderr().contains(other), "`{other}` is in:\n{}", failed.text());
+    }
     staging.kubectl(&["delete", "deployment", "shop-cart", "--cascade=foreground", "--wait=false"]);
     staging.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0"]);
 }

@@ -49,6 +49,15 @@ fn b29_plain_manifests_carry_a_lock_to_a_cluster_and_back() {
     let refused = staging.ends("run staging", 20);
     assert!(refused.stderr().contains("`by-hand`") && refused.stderr().contains("conflicts"), "{}", refused.text());
     assert_eq!(configurations(&staging), ["version-2"]);
+    // The status says so too, from the one record of it.
+    let records = staging.shop.records().len();
+    staging.ends("run staging", 20);
+    let status = staging.ends("status staging", 0);
+    for told in ["staging is blocked at", "health refused: the manifests of `staging` cannot be deployed", "`by-hand`"]
+    {
+        assert!(status.text().contains(told), "`{told}` is not in:\n{}", status.text());
+    }
+    assert_eq!(staging.shop.records().len(), records);
     let verified = staging.ends("verify staging", 1);
     assert!(verified.text().contains("no container of it runs"), "{}", verified.text());
 
@@ -113,6 +122,8 @@ fn p16_b21_b28_a_version_that_ends_at_once_is_a_failed_deployment_and_what_ran_g
     ] {
         assert!(failed.stderr().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
+    // It does not, since the environment is held.
+    assert!(!failed.text().contains("goes on from here"), "{}", failed.text());
     assert_eq!(staging.running(), [first]);
     staging.ends("verify staging", 0);
     assert!(staging.ends("run staging", 20).text().contains("is held by a rollback"));
@@ -198,6 +209,10 @@ fn a_release_that_is_not_what_is_locked_goes_back_too() {
     for told in ["pods that are not proven: `stranger`", "is back, and `staging` is held"] {
         assert!(failed.text().contains(told), "`{told}` is not in:\n{}", failed.text());
     }
+    assert!(!failed.text().contains("goes on from here"), "{}", failed.text());
+    let status = staging.ends("status staging", 0);
+    assert!(status.text().contains("a deployment failed: verify: "), "{}", status.text());
+    assert!(status.text().contains('…') && !status.text().contains("\\n"), "{}", status.text());
     staging.kubectl(&["delete", "pod", "stranger"]);
     assert_eq!(staging.running(), [first]);
     staging.ends("verify staging", 0);

@@ -1,9 +1,9 @@
 //! Configuration and secrets of an environment, on their way to a real cluster and back.
 
 use serde_json::Value;
-use test_support::Cluster;
+use test_support::{Cluster, Peer};
 
-use crate::clusters::{ClusterShop, DEPLOYMENT, SERVES, SERVICE};
+use crate::clusters::{ClusterShop, DEPLOYMENT, Deployment, SERVES, SERVICE};
 
 const TARGET: &str = r#"target:
     kind: helm
@@ -117,6 +117,13 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
         let ledger = staging.shop.superproject().try_git(&["grep", "-q", secret, "orchestrator/ledger"]);
         assert!(!ledger.success() && !first.text().contains(secret), "{}", first.text());
     }
+    let kubeconfig = format!("--kubeconfig={}", cluster.kubeconfig_path().display());
+    let Some(helm) = Peer::find_or_skip("helm4") else { return };
+    let kept = helm.run(&["get", "all", "shop-cart", "--namespace", &staging.namespace, &kubeconfig]);
+    assert!(kept.contains(&one.secret) && kept.contains("COMPUTED VALUES") && kept.contains("MANIFEST"), "{kept}");
+    for secret in [PASSWORD, GREETER, "login-1", "pull-me-if-you-can"] {
+        assert!(!kept.contains(secret), "`{secret}` is in:\n{kept}");
+    }
 
     // The value of before is known to nobody but the cluster, and may be in force still.
     let mut rotated = variables("A=1\nQ=\"x\" ", "login-1");
@@ -168,4 +175,25 @@ fn p20_p22_b34_a_change_restarts_the_pods_that_use_it_and_a_rollback_brings_conf
     let failed = staging.ends_in(&variables("A=3", "login-3"), on, 21);
     assert!(failed.stderr().contains("it connects to "), "{}", failed.text());
     assert!(!failed.text().contains(PASSWORD), "a secret is shown");
+}
+
+/// Variables of the job are not at hand for a pull request: the settings that are deployed stand in for them.
+#[test]
+fn b34_a_pull_request_that_leaves_settings_alone_plans_no_change_of_their_names() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = r#"target: { kind: apply, source: "{path}/cluster" }
+  config: [{ keys-from-env: [CART_GREETING] }]"#;
+    let Some(staging) = ClusterShop::without_helm(cluster, &["ops/shop-dashboards", SERVICE], target) else { return };
+    let reads = "envFrom: [{ configMapRef: { name: shop-cart-config } }]";
+    let app = Deployment::plain("shop-cart").container(reads);
+    staging.commit_files(SERVICE, 2, SERVES, &[("cluster/app.yaml", app.yaml())]);
+    staging.shop.merge_dev();
+    staging.ends_in(&[("CART_GREETING", "hello")], "run staging", 0);
+    staging.shop.work_on("dev").write("README.md", "# Shop\n");
+    staging.shop.commit_and_push("dev", "a page for readers");
+    let number = staging.shop.open();
+    let plan = staging.ends(&format!("plan staging --pr {number}"), 0);
+    assert!(plan.text().contains("nothing would change") && !plan.text().contains("00000000"), "{}", plan.text());
+    let plan = staging.ends(&format!("--format json plan staging --pr {number}"), 0);
+    assert!(plan.stdout().contains("\"has_changes\": false"), "{}", plan.text());
 }

@@ -129,6 +129,34 @@ fn f6_a_helm_whose_run_alone_is_stopped_is_killed_before_another_owner_writes() 
     staging.ends("verify staging", 0);
 }
 
+/// The API server takes what helm writes, and says nothing about the lease any more.
+#[test]
+fn f8_a_helm_has_ended_before_the_lease_that_its_run_cannot_renew_expires() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
+    staging.merge_chart(2, SERVES, &(DEPLOYMENT.to_owned() + &hook_job("pre-install,pre-upgrade", "sleep 120")));
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let cut = Arc::clone(&is_cut);
+    let gate = cluster.gate_or_skip(move |line| {
+        if cut.load(Ordering::SeqCst) && line.contains("/leases") { Act::Hold } else { Act::Pass }
+    });
+    let Some(gate) = gate else { return };
+    let run = staging.command(&[("SHOP_KUBECONFIG", gate.kubeconfig())], "run staging").start();
+    let status = ["get", "secret", "--selector=owner=helm", "--output=jsonpath={.items[*].metadata.labels.status}"];
+    wait_until("its release is pending", || staging.kubectl(&status).contains("pending"));
+    let renewed = "--output=jsonpath={.spec.renewTime}";
+    let last = || staging.kubectl(&["get", "lease", "orchestrator-staging", renewed]);
+    is_cut.store(true, Ordering::SeqCst);
+    let (begin, renewed_last) = (Instant::now(), last());
+    let ended = run.wait().expect_code(21);
+    assert_eq!(helms(&staging.namespace), Vec::<String>::new());
+    assert!(begin.elapsed() < Duration::from_secs(60), "{:?}: {}", begin.elapsed(), ended.text());
+    assert_eq!(last(), renewed_last, "it was cut off");
+    assert!(staging.kubectl(&status).contains("pending"), "helm was at work");
+    assert!(ended.stderr().contains("the lease of the environment was lost"), "{}", ended.text());
+    staging.kubectl(&["delete", "jobs", "--all", "--cascade=foreground", "--wait=false"]);
+}
+
 /// The run of the former owner hangs, and an administrator of the next one has given it the namespace.
 #[test]
 fn f6_a_lease_of_the_former_owner_is_broken_where_the_namespace_was_given_away() {

@@ -63,7 +63,7 @@ impl ClusterShop<'_> {
 }
 
 #[test]
-fn d2_q3_what_is_live_of_a_helm_release_is_proven_where_no_pod_can_be_asked() {
+fn b46_what_is_live_of_a_helm_release_is_proven_where_no_pod_can_be_asked() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let Some(staging) = ClusterShop::new_or_skip(cluster, "helm4") else { return };
     let helm = bench::part("helm4").unwrap();
@@ -107,7 +107,7 @@ fn d2_q3_what_is_live_of_a_helm_release_is_proven_where_no_pod_can_be_asked() {
 }
 
 #[test]
-fn d2_q3_what_is_live_of_plain_manifests_is_proven_where_no_pod_can_be_asked() {
+fn b46_what_is_live_of_plain_manifests_is_proven_where_no_pod_can_be_asked() {
     let Some(cluster) = Cluster::shared_or_skip() else { return };
     let target = r#"target: { kind: apply, source: "{path}/parts" }"#;
     let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE], target) else { return };

@@ -16,6 +16,23 @@ fn web(staging: &ClusterShop<'_>) -> String {
     staging.kubectl(&["get", "deployment/shop-web", "--output=jsonpath={.spec.template.spec.containers[0].image}"])
 }
 
+/// The log has each wave in its order: what is written, the wait, and what is there then.
+#[track_caller]
+fn says_its_waves(ran: &Finished, part: &str) {
+    let lines = [
+        "wave 1 of 2\n",
+        &format!("writing {part} `shop-cart`"),
+        "waiting until wave 1 of 2 is ready",
+        &format!("{part} `shop-cart` is written"),
+        "wave 2 of 2\n",
+        &format!("writing {part} `shop-web`"),
+        "waiting until wave 2 of 2 is ready",
+        &format!("{part} `shop-web` is written"),
+    ];
+    let place = |line: &str| ran.stderr().find(line).unwrap_or_else(|| panic!("`{line}` is not in:\n{}", ran.text()));
+    assert!(lines.map(place).is_sorted(), "{}", ran.text());
+}
+
 /// The gateway goes last: it is not touched where what it stands before does not come up, nor by the same command again.
 #[test]
 fn a_helm_wave_that_failed_stops_the_waves_behind_it_until_it_is_ready() {
@@ -27,8 +44,7 @@ fn a_helm_wave_that_failed_stops_the_waves_behind_it_until_it_is_ready() {
     staging.commit(WEB, 2, SERVES, DEPLOYMENT);
     staging.merge(2, SERVES);
     let ran = staging.ends("run staging", 0);
-    let place = |name: &str| ran.stderr().find(&format!("writing helm release `{name}`")).unwrap();
-    assert!(place("shop-cart") < place("shop-web"), "{}", ran.text());
+    says_its_waves(&ran, "helm release");
 
     let before = web(&staging);
     staging.commit(WEB, 3, SERVES, DEPLOYMENT);
@@ -111,7 +127,7 @@ fn a_wave_of_plain_manifests_that_failed_stops_the_waves_behind_it_until_it_is_r
     commit(WEB, 2, &gateway);
     commit(SERVICE, 2, &cart);
     staging.shop.merge_dev();
-    staging.ends("run staging", 0);
+    says_its_waves(&staging.ends("run staging", 0), "service");
 
     let before = web(&staging);
     commit(WEB, 3, &gateway);
@@ -128,7 +144,7 @@ fn a_wave_of_plain_manifests_that_failed_stops_the_waves_behind_it_until_it_is_r
     }
     // Once it is ready, the same run goes on with the next wave.
     let run = staging.command(&[], "run staging").start();
-    run.wait_for("writing ");
+    run.wait_for("waiting until what is written already is ready");
     let newest = "--sort-by=.metadata.creationTimestamp";
     let pods = staging.kubectl(&["get", "pods", "--selector=app=shop-cart", newest, "--output=name"]);
     let (pod, namespace) = (pods.lines().last().unwrap(), staging.namespace.as_str());

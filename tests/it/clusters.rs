@@ -326,6 +326,35 @@ impl<'a> ClusterShop<'a> {
         lines
     }
 
+    /// Lets helm keep this many revisions of a release; gives the file with a line for each call, its first word.
+    pub(crate) fn let_helm_keep(&self, revisions: u32) -> PathBuf {
+        let started = self.count_helm();
+        let program = self.shop.join("tools/helm");
+        let script = fs::read_to_string(&program).unwrap().replace("\"$1 $2\"", "\"$1\"");
+        let other = format!(
+            "for word do shift; [ \"$last\" = --history-max ] && word={revisions}; last=$word; set -- \"$@\" \"$word\"; done\nexec"
+        );
+        fs::write(&program, script.replace("exec", &other)).unwrap();
+        started
+    }
+
+    /// Lets helm print a warning before it begins, as real ones do for what they call deprecated, and refuse a flag that its own
+    /// `--help` does not have; gives the file with a line for each call.
+    pub(crate) fn warn_and_check_flags_of_helm(&self) -> PathBuf {
+        let (lines, program) = (self.shop.join("helm-calls"), self.shop.join("tools/helm"));
+        let helm = fs::read_link(&program).unwrap();
+        fs::remove_file(&program).unwrap();
+        let (file, helm) = (lines.display(), helm.display());
+        let script = format!(
+            "#!/bin/sh\necho \"$*\" >> '{file}'\necho 'WARNING: {{\"this\": \"is no answer\"}}' >&2\nfor word in \"$@\"; do\n\
+             case $word in --*) '{helm}' \"$1\" --help | grep -qe \"^ .*${{word%%=*}}\\b\" || {{ echo \"unknown flag: $word\" >&2; \
+             exit 1; }};; esac\ndone\nexec '{helm}' \"$@\"\n"
+        );
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        lines
+    }
+
     /// How many revisions the release of the service has.
     pub(crate) fn revisions(&self) -> usize {
         let words = ["get", "secret", "--selector=owner=helm", "--output=name", "--namespace", &self.namespace];

@@ -38,4 +38,12 @@ fn b16_b10_a_compose_file_runs_what_is_locked() {
     refuses(&shop, "lock compose compose.yml --lock main --service {name}", 2, &words);
     refuses(&shop, "lock compose compose.yml --lock main --service same", 2, &["two services of the lock"]);
     refuses(&shop, "lock compose nothing.yml --lock main", 2, &["`nothing.yml` cannot be read"]);
+    refuses(&shop, "lock compose - --lock -", 2, &["cannot both be standard input"]);
+    fs::write(shop.join("shop/broken.yml"), "services:\n\tcart: {}\n").unwrap();
+    let broken = shop.orchestrator("lock compose broken.yml --lock main").run().expect_code(2);
+    assert!(
+        broken.stderr().contains("hint: correct the file") && !broken.stderr().contains("--service"),
+        "{}",
+        broken.text()
+    );
 }

@@ -55,6 +55,29 @@ fn make_index(layout: &Path, repository: &str) {
 }
 
 #[test]
+fn b31_a_script_tells_nothing_to_do_from_changes_and_both_from_a_failure() {
+    let shop = Shop::new();
+    shop.merge_dev();
+    shop.ok("lock commit staging");
+    let changes = |line: &str, code: i32| shop.json(line, code)["changes"].as_array().unwrap().len();
+    assert!(changes("plan staging", 0) > 0);
+    shop.ok("run staging");
+    assert_eq!((changes("plan staging", 0), changes("drift staging", 0)), (0, 0));
+    // An edit of what is deployed: a finding, and what the next deployment would change.
+    let clone = shop.work_on("deploy/staging");
+    let files = clone.git(&["ls-files", "*.yaml"]);
+    let file = files.lines().find(|file| *file != "release.yaml").unwrap();
+    clone.write(file, clone.read("HEAD", file).unwrap() + "# by hand\n");
+    clone.commit("by hand");
+    let clone = shop.join("shop");
+    // Past the rules of the forge.
+    shop.superproject().git(&["fetch", "--quiet", clone.to_str().unwrap(), "+HEAD:refs/heads/deploy/staging"]);
+    assert!(changes("drift staging", 1) > 0);
+    // What could not be found out is neither.
+    shop.ends("plan nowhere", 2);
+}
+
+#[test]
 fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry() {
     let (Some(registry), Some(skopeo)) = (DockerRegistry::start_or_skip(), Skopeo::find_or_skip()) else { return };
     let folder = Shop::new();
@@ -135,10 +158,14 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
     push_all(&shop, &skopeo, &registry);
     shop.push_to_dev(&[("services/shop-cart", &cart)], "cart 2");
     assert_eq!(shop.merge_dev(), 3);
+    let next = |environment: &str| shop.json(&format!("status {environment}"), 0)["environments"][0]["next"].clone();
+    assert_eq!(next("staging"), serde_json::json!({ "do": "run" }), "its lock is not made yet");
     let second = shop.json("run staging", 0);
     assert_ne!(second["release"], staged["release"]);
     shop.approve_and_merge(4);
+    assert_eq!(next("production"), serde_json::json!({ "do": "run", "release": second["release"] }));
     assert_eq!(shop.json("run production", 0)["release"], second["release"]);
+    assert_eq!(next("production")["do"], "nothing");
     assert_eq!(tags(&shop).len(), 2);
     let second_images = images(&shop, "production");
     assert_ne!(second_images[0], first_images[0]);
@@ -172,6 +199,8 @@ fn p1_p2_p9_p13_p24_t14_from_a_pull_request_to_a_rollback_with_a_real_registry()
     }
     let history = shop.json("history", 0);
     assert_eq!(history["records"].as_array().unwrap().len(), records.len());
+    let none = shop.ok("history --since 2099-01-01").stdout().to_owned();
+    assert_eq!(none, format!("the ledger has {} records, and none of these\n", records.len()));
 }
 
 /// What an environment's branch runs, by service.

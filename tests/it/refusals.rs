@@ -79,7 +79,7 @@ fn p10_a_direct_push_is_refused_by_the_hook_and_by_every_run_where_it_got_throug
         format!("staging is blocked at {}: commit {0} came to `staging` without a pull request", &commit[..12]);
     let standing = shop.ok("status");
     assert!(standing.stdout().contains(&blocked), "{standing}");
-    let mismatch = "hint: `orchestrator run staging` commits the lock of a merge";
+    let mismatch = "hint: `orchestrator lock commit staging` commits the lock of a merge";
     refuses(&shop, "plan staging", 11, &["does not belong to commit", "services/shop-cart", &cart[..12], mismatch]);
     refuses(&shop, "lock check --rev staging", 1, &["belongs to the tree", &cart[..12]]);
     refuses(&shop, "deploy staging", 11, &["belongs-to-tree: the lock does not belong to the tree"]);

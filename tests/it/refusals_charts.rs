@@ -75,7 +75,7 @@ fn untold_charts_are_refused(helm: &str) {
         "shop-string: `spec.template.spec.containers[0].image` of Deployment/shop-string is `map[",
         "hint: name the paths of the chart's values that its images come from in `target.image-values`",
         "hint: leave the namespace out of the chart, or name it in `environments.staging.namespaces.allow`",
-        "hint: take the time, chance and `lookup` out of the chart",
+        "hint: take the time, chance, `lookup` and `.Release.Revision` out of the chart",
         "hint: the chart of `shop-label` takes its digest with this entry of `environments.staging.overrides`, as rendering it in \
          every known way has shown: - { match: \"services/shop-label\", target: { image-values: { image.repository: \
          \"{image.repository}\", image.tag: \"{image.tag}\", image.digest: \"{image.digest}\" } } }",
@@ -99,7 +99,7 @@ fn t18_p29_charts_that_are_not_told_their_style_are_refused_by_name_with_helm_4(
 
 /// What is printed can be pasted: with it, every chart gets its image.
 #[test]
-fn p29_charts_are_suggested_the_values_that_give_them_their_images() {
+fn charts_are_suggested_the_values_that_give_them_their_images() {
     let Some((shop, search_path)) = untold_or_skip("helm4") else { return };
     let check = |line: &str, code| shop.orchestrator(line).search_path(search_path.clone()).run().expect_code(code);
     check("config check --rev dev", 0);
@@ -174,7 +174,7 @@ fn p29_charts_are_suggested_the_values_that_give_them_their_images() {
 
 /// A chart whose schema refuses what every style sets: the key, the line of the schema, and the keys that it takes.
 #[test]
-fn p29_a_schema_that_refuses_the_image_is_named_with_its_line_and_what_it_takes() {
+fn a_schema_that_refuses_the_image_is_named_with_its_line_and_what_it_takes() {
     for helm in ["helm3", "helm4"] {
         let Some((shop, search_path)) = untold_or_skip(helm) else { return };
         let template = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: {{ .Release.Name }} }\nspec:\n  selector: \

@@ -238,6 +238,8 @@ fn a_pull_request_that_edits_locks_is_refused() {
     shop.commit_and_push("dev", "a lock by hand");
     let hint = "hint: take the changes of these files out of the branch";
     refuses(&shop, "lock publish --pr 1", 20, &["locks are written by `lock commit` only", "locks/lock.yaml", hint]);
+    // What the merge would deploy is judged by the same rule.
+    refuses(&shop, "plan staging --pr 1", 20, &["locks are written by `lock commit` only", "locks/lock.yaml", hint]);
     let head = shop.head("dev").unwrap();
     assert_eq!(shop.status(&head, "orchestrator/lock"), "failure");
 }

@@ -292,7 +292,12 @@ fn f20_b45_a_rollback_whose_images_are_gone_changes_nothing_and_names_one_that_i
     let again = format!("hint: `orchestrator rollback production --to {first} --reason …`");
     let words = ["images of `release-", "shop-cart", digest, "is gone", "nothing was changed", &again];
     refuses(&shop, "rollback production --reason trouble", 12, &words);
-    assert_eq!((shop.untouched(), shop.story()), (before, story), "no hold either: nothing was begun");
+    assert_eq!((shop.untouched(), shop.story()), (before.clone(), story.clone()), "no hold either: nothing was begun");
+    let checked = shop.ok("rollback production --check");
+    let judged = |word: &str| checked.stdout().lines().find(|line| line.contains(&format!("  {word}  "))).unwrap();
+    assert!(judged("impossible").contains(&format!("shop-cart: {digest} is gone")), "{checked}");
+    assert!(judged("possible").contains(&first), "{checked}");
+    assert_eq!((shop.untouched(), shop.story()), (before, story));
     shop.ok(&format!("rollback production --to {first} --reason trouble"));
 }
 

@@ -148,12 +148,12 @@ fn t17_t28_a_schema_makes_helm_load_neither_files_nor_addresses_of_the_job() {
         // What is read has words in place of the test's folder and ports.
         let told = tells("file://[SANDBOX]/secret.json");
         let shown = "http://127.0.0.1:[PORT]/schema.json";
-        refuses(own, reference(&file), &["`values.schema.json`: ", &told, "refer to nothing but themselves"]);
-        refuses(own, reference(&address), &["`values.schema.json`: ", &tells(shown)]);
+        refuses(own, reference(&file), &["`chart/values.schema.json`: ", &told, "refer to nothing but themselves"]);
+        refuses(own, reference(&address), &["`chart/values.schema.json`: ", &tells(shown)]);
         refuses(own, schema(&address, "string"), &[&format!("`/$schema` is `{shown}`")]);
         repository.write(own, schema(metaschemas[5], "string"));
         let within = "chart/charts/part1/values.schema.json";
-        refuses(within, reference(&address), &["`charts/part1/values.schema.json`: ", &tells(shown)]);
+        refuses(within, reference(&address), &["`chart/charts/part1/values.schema.json`: ", &tells(shown)]);
         let suggested = ends("config check --rev dev --suggest", 20);
         assert!(suggested.text().contains(&tells(shown)), "{part}: {}", suggested.text());
         // helm goes on to validate.

@@ -88,7 +88,7 @@ fn p10_a_change_of_the_rules_gets_the_lock_that_was_reviewed() {
     let published = document(shop.ok(&format!("--format json lock publish --pr {number}")).stdout());
     shop.ok(&format!("test run pull-request --pr {number}"));
     shop.ok(&format!("--as dana forge pr merge {number}"));
-    // Production would refuse the image that nobody locks any more, which is said with the promotion.
+    // Production would refuse the image that no lock has any more, which is said with the promotion.
     shop.ends("run staging", 20);
     let after = shop.superproject().read("staging", "locks/lock.yaml").expect("staging has a lock");
     assert_ne!(before, after);

@@ -216,7 +216,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// Whatever a command prints as JSON is what the committed schema says.
 #[track_caller]
-fn follows_the_schema(document: &Value) {
+pub(crate) fn follows_the_schema(document: &Value) {
     static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
         let path = test_support::workspace().join("schemas/report.schema.json");
         let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();

@@ -16,11 +16,12 @@ const ON_FULL_DISK: &str = r#"
 set -e
 disk=$1; shift
 mount -t tmpfs -o size=64k tmpfs "$disk"
-echo old > "$disk/lock.yaml"
+cp "$disk/../before/lock.yaml" "$disk/lock.yaml"
 echo old > "$disk/report.xml"
 cat /dev/zero > "$disk/filler" 2>/dev/null || true
 code=0; "$@" || code=$?
-echo "left: $(cd "$disk"; echo *) $(cat "$disk/lock.yaml" "$disk/report.xml" | tr '\n' ' ')"
+same=$(cmp "$disk/../before/lock.yaml" "$disk/lock.yaml" && echo as before)
+echo "left: $(cd "$disk"; echo *) $same, $(cat "$disk/report.xml")"
 exit $code
 "#;
 
@@ -38,8 +39,11 @@ fn can_mount() -> bool {
 
 /// Runs a command in the shop's clone, with a full disk at `../full`.
 fn with_full_disk(shop: &Shop, line: &str) -> Finished {
-    let disk = shop.join("full");
+    let (disk, before) = (shop.join("full"), shop.join("before"));
     fs::create_dir_all(&disk).unwrap();
+    if !before.exists() {
+        shop.ok("lock generate --rev dev --output ../before");
+    }
     let (disk, binary) = (disk.to_str().unwrap().to_owned(), built_binary());
     let script = ["-rm", "sh", "-c", ON_FULL_DISK, "sh", &disk, binary.to_str().unwrap()];
     shop.program("/usr/bin/unshare", &script, line).run()
@@ -60,7 +64,7 @@ fn f4_f26_on_a_full_disk_the_old_file_stays_and_the_path_is_named() {
         let refused = with_full_disk(&shop, line).expect_code(15);
         assert!(refused.stderr().contains(path), "{line}: {refused}");
         assert!(refused.stderr().contains("No space left"), "{line}: {refused}");
-        assert!(refused.stdout().contains("left: filler lock.yaml report.xml old old"), "{line}: {refused}");
+        assert!(refused.stdout().contains("left: filler lock.yaml report.xml as before, old"), "{line}: {refused}");
     }
     // Manifests of services are fetched into the cache: without it nothing can be deployed, and nothing is.
     let before = files(&shop.join("forge")).len();
