@@ -7,6 +7,13 @@ const SHORTEST: usize = 4;
 /// The same for one line of a secret: those of a key file in JSON are `}` or `"type": "x",`.
 const SHORTEST_LINE: usize = 8;
 
+/// The same for a part of a secret, such as the password in an address.
+const SHORTEST_PART: usize = 8;
+/// How many parts of a secret are registered.
+const MOST_PARTS: usize = 32;
+/// How much of a secret is searched for parts, in bytes: addresses and connection strings are shorter.
+const SEARCHED: usize = 16 * 1024;
+
 /// Hides registered secrets in text, in every form in which they usually leak: as they are, line by line, in
 /// base64 (at each of the three alignments, both alphabets), in hexadecimal digits, percent-encoded, and escaped as in
 /// JSON and XML; each also where a program broke it into lines, and whichever characters a program escapes.
@@ -24,13 +31,16 @@ impl Redactor {
         Self::default()
     }
 
-    /// Registers a secret and each of its lines. A secret of less than four bytes is ignored, a line of less than eight.
+    /// Registers a secret, each of its lines, and the passwords of addresses and connection strings in it, which programs repeat
+    /// alone. A secret of less than four bytes is ignored, a line or password of less than eight.
     pub fn add(&mut self, secret: impl AsRef<[u8]>) {
         let secret = secret.as_ref();
         let trimmed = secret.trim_ascii();
         let lines = secret.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
         let lines = lines.filter(|line| line.len() >= SHORTEST_LINE);
-        for form in std::iter::once(secret).chain(std::iter::once(trimmed)).chain(lines) {
+        let parts = passwords(secret);
+        let parts = parts.iter().map(Vec::as_slice);
+        for form in std::iter::once(secret).chain(std::iter::once(trimmed)).chain(lines).chain(parts) {
             if form.len() >= SHORTEST {
                 for needle in forms(form) {
                     let Some(first) = needle.first() else { continue };
@@ -99,6 +109,55 @@ impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Redactor").field("forms", &self.needles.values().map(BTreeSet::len).sum::<usize>()).finish()
     }
+}
+
+/// The passwords of addresses (`postgres://user:PASSWORD@host`) and of connection strings (`Host=h;Password=PASSWORD`), as they
+/// are written and decoded.
+fn passwords(secret: &[u8]) -> BTreeSet<Vec<u8>> {
+    let text = secret.get(..SEARCHED).unwrap_or(secret).utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let addresses = text.match_indices("://").take(4 * MOST_PARTS);
+    let in_addresses = addresses.filter_map(|(at, separator)| user_info(text.get(at + separator.len()..)?));
+    let in_pairs = [';', '&', ',', ' ', '\n'].into_iter().flat_map(|separator| text.split(separator)).filter_map(value);
+    let mut found = BTreeSet::new();
+    for part in in_addresses.chain(in_pairs).filter(|part| part.len() >= SHORTEST_PART).take(MOST_PARTS) {
+        found.insert(percent_decoded(part));
+        found.insert(part.as_bytes().to_vec());
+    }
+    found.retain(|part| part.len() >= SHORTEST_PART);
+    found
+}
+
+/// The password of an address that begins after its scheme; what stands before the `@` where that is all one word.
+fn user_info(address: &str) -> Option<&str> {
+    let is_end = |character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '<' | '>');
+    let address = address.split(is_end).next()?;
+    let authority = address.split(['/', '?', '#']).next().filter(|authority| authority.contains('@'));
+    // A password may hold what ends an authority where it is encoded.
+    let (user_info, _) = authority.unwrap_or(address).rsplit_once('@')?;
+    Some(user_info.split_once(':').map_or(user_info, |(_, password)| password))
+}
+
+/// What the keys of secret values have in common, in lower case.
+const SECRET_KEYS: [&str; 7] = ["pass", "pwd", "secret", "token", "key", "sig", "credential"];
+
+/// The value of a pair of a connection string whose key says that it is secret.
+fn value(pair: &str) -> Option<&str> {
+    let (key, value) = pair.split_once('=')?;
+    let key = key.rsplit(['?', '/']).next()?.to_ascii_lowercase();
+    let is_secret = SECRET_KEYS.iter().any(|word| key.contains(word));
+    is_secret.then(|| value.trim().trim_matches(['"', '\'']))
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| first == b'%').and_then(|digits| number(digits, 16));
+        decoded.push(escaped.unwrap_or(first));
+        let taken = if escaped.is_some() { 2 } else { 0 };
+        rest = after.get(taken..).unwrap_or_default();
+    }
+    decoded
 }
 
 /// Whether a text is whole, or only its beginning is there.
@@ -377,6 +436,50 @@ mod tests {
         assert_eq!(redactor.redact_beginning("x aHVudGVy"), "x ***", "in base64 too");
         assert_eq!(redactor.redact_beginning("x hunter2-\n"), "x ***");
         assert_eq!(redactor.redact_beginning("hunter3 and more"), "hunter3 and more");
+    }
+
+    #[test]
+    fn t25_the_password_in_an_address_is_hidden_alone() {
+        for (secret, password) in [
+            ("postgres://shop:hunter2-hunter2@db.example:5432/shop?sslmode=require", "hunter2-hunter2"),
+            ("jdbc:postgresql://db/shop?user=shop&password=hunter2-hunter2&ssl=true", "hunter2-hunter2"),
+            ("Host=db.example;Username=shop;Password=hunter2;hunter2", "hunter2"),
+            ("Server=db;Pwd=\"hunter2-hunter2\";Encrypt=True", "hunter2-hunter2"),
+            (
+                "Endpoint=sb://x.example/;SharedAccessKeyName=root;SharedAccessKey=hunter2+/hunter2=",
+                "hunter2+/hunter2=",
+            ),
+            ("host=db user=shop password=hunter2-hunter2", "hunter2-hunter2"),
+            ("redis.example:6379,password=hunter2-hunter2,ssl=True", "hunter2-hunter2"),
+            ("https://ghp_hunter2hunter2@git.example/shop", "ghp_hunter2hunter2"),
+            ("amqp://shop:hunter2%2Fhunter2@mq/%2f", "hunter2/hunter2"),
+            ("amqp://shop:hunter2%2Fhunter2@mq/%2f", "hunter2%2Fhunter2"),
+            ("redis://:hunter2/hunter2@cache:6379", "hunter2/hunter2"),
+            ("{\n  \"url\": \"mysql://shop:hunter2-hunter2@db/shop\",\n  \"pool\": 7\n}", "hunter2-hunter2"),
+        ] {
+            let redactor = redactor(secret);
+            let text = format!("login failed for {password}: db.example, shop, sslmode=require");
+            let shown = redactor.redact(&text);
+            if password.len() < SHORTEST_PART {
+                assert_eq!(shown, text, "too short to be told from other words");
+                continue;
+            }
+            assert_eq!(shown, text.replace(password, MASK), "{secret}");
+        }
+        // Neither users nor hosts are secret.
+        let redactor = redactor("postgres://postgres:hunter2-hunter2@db.example.com/postgres");
+        assert_eq!(redactor.redact("postgres is not at db.example.com"), "postgres is not at db.example.com");
+    }
+
+    #[test]
+    fn t40_a_secret_of_many_parts_is_searched_in_bounds() {
+        let many: String = (0..2000).map(|number| format!("x://u:password-{number:06}@h ")).collect();
+        let begin = std::time::Instant::now();
+        let found = passwords(many.as_bytes());
+        assert!((1..=2 * MOST_PARTS).contains(&found.len()), "{}", found.len());
+        let longest = "://".repeat(100_000);
+        assert!(passwords(longest.as_bytes()).is_empty());
+        assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
     }
 
     #[test]
