@@ -1,6 +1,6 @@
 //! What has left manifests, services and releases goes from a real cluster, or is said to be there.
 
-use test_support::{Cluster, Image};
+use test_support::{Act, Cluster, Image};
 
 use crate::cluster_keys::{WEB, plain};
 use crate::cluster_kill::helms;
@@ -169,6 +169,39 @@ fn what_has_left_and_does_not_go_is_no_success() {
     let gone = staging.ends("verify staging", 1);
     let found: Vec<&str> = gone.stdout().lines().filter(|line| line.starts_with("  ")).map(str::trim).collect();
     assert_eq!(found, ["`shop-cart`: Deployment/shop-cart is not in the cluster"]);
+}
+
+/// What the API server does not take to delete is there, and nothing of its service was changed.
+#[test]
+fn a_deletion_that_is_refused_is_no_change() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let Some(staging) = ClusterShop::without_helm(cluster, &SERVICES, REMOVED) else { return };
+    for path in [SERVICE, WEB] {
+        staging.commit_manifest(path, 2, SERVES, plain().yaml());
+    }
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    staging.reconfigure("deploy: [\"services/*\"]", "deploy: [services/shop-cart]");
+    let reason = "deployments.apps \\\"shop-web\\\" is forbidden: ValidatingAdmissionPolicy 'keep' with binding 'keep' denied request: \
+                  it stays";
+    let status = format!(
+        r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"{reason}"}}"#
+    );
+    let refusal =
+        format!("HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{status}\n");
+    let gate = cluster.gate_or_skip(move |line| {
+        let is_meant = line.starts_with("DELETE ") && line.contains("/deployments/shop-web");
+        if is_meant { Act::Answer(refusal.clone()) } else { Act::Pass }
+    });
+    let Some(gate) = gate else { return };
+    let refused = staging.ends_with(gate.kubeconfig(), "run staging", 21);
+    for told in ["service `shop-web` is not as planned: it is not deleted: ", "it stays", "not touched: shop-web"] {
+        assert!(refused.stderr().contains(told), "`{told}` is not in:\n{}", refused.text());
+    }
+    assert!(!refused.text().contains("changed: shop-"), "{}", refused.text());
+    staging.kubectl(&["get", "deployment/shop-web"]);
+    staging.ends("run staging", 0);
+    assert!(!staging.kubectl(&["get", "deployment", "--output=name"]).contains("shop-web"));
 }
 
 /// A hook that runs when its release is uninstalled, and that cannot start while a `ConfigMap` is missing.

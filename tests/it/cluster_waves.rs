@@ -152,3 +152,41 @@ fn a_wave_of_plain_manifests_that_failed_stops_the_waves_behind_it_until_it_is_r
     run.wait().expect_code(0);
     assert_ne!(web(&staging), before);
 }
+
+/// A pod that is not taken without its account, which another service brings.
+const POD: &str = "---
+apiVersion: v1
+kind: Pod
+metadata: { name: helper }
+spec:
+  serviceAccountName: helper
+  terminationGracePeriodSeconds: 0
+  containers: [{ name: app, image: \"IMAGE:latest\", command: [httpd, -f, -p, \"8080\"] }]
+";
+
+const ACCOUNT: &str = "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: { name: helper }\n";
+
+#[test]
+fn b29_a_pod_whose_account_comes_in_a_later_wave_is_refused_by_the_plan() {
+    let Some(cluster) = Cluster::shared_or_skip() else { return };
+    let target = format!("target: {{ kind: apply, source: \"{{path}}/parts\" }}\n  {WAVES}");
+    let Some(staging) = ClusterShop::without_helm(cluster, &[DASHBOARDS, SERVICE, WEB], &target) else { return };
+    let commit = |path: &str, version: u32, more: &str| {
+        let name = path.rsplit('/').next().unwrap();
+        let manifest = format!("{}{more}", Deployment::plain(name).yaml());
+        staging.commit_files(path, version, SERVES, &[("parts/app.yaml", &manifest)]);
+    };
+    commit(SERVICE, 2, POD);
+    commit(WEB, 2, ACCOUNT);
+    staging.shop.merge_dev();
+    let refused = staging.ends("run staging", 20);
+    let told = "Pod/helper needs ServiceAccount/helper, which comes with `shop-web` in a later wave";
+    assert!(refused.stderr().contains(told), "{}", refused.text());
+    assert_eq!(staging.kubectl(&["get", "deployment,pod", "--output=name"]), "");
+    // In the same wave, or an earlier one, it is in order.
+    commit(SERVICE, 3, &format!("{POD}{ACCOUNT}"));
+    commit(WEB, 3, "");
+    staging.shop.merge_dev();
+    staging.ends("run staging", 0);
+    staging.ends("verify staging", 0);
+}

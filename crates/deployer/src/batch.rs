@@ -5,10 +5,11 @@ use std::fmt;
 
 use cluster::capacity::Demand;
 use cluster::health::Permission;
-use cluster::{Kind, Object, ObjectKey};
+use cluster::{Kind, Object, ObjectKey, references};
 use lock_model::ServiceName;
 
-use crate::namespace::autoscaler_kind;
+use crate::namespace::{autoscaler_kind, content};
+use crate::problem::{DeployProblem, ProblemKind};
 
 /// One object that a deployment writes.
 #[derive(Clone, PartialEq, Eq)]
@@ -71,6 +72,38 @@ pub fn demands(batch: &[BatchObject]) -> Vec<Demand<'_>> {
         })
     });
     demands.collect()
+}
+
+/// What new pods need and only a later wave makes: a pod without its account is not taken, and others would wait for what comes
+/// once they are ready.
+pub(crate) fn late_references(batch: &[BatchObject]) -> Vec<DeployProblem> {
+    let is_changed = |one: &BatchObject| one.live.as_ref().is_none_or(|live| content(live) != content(&one.wanted));
+    let later: Vec<&BatchObject> =
+        batch.iter().filter(|one| one.part == BatchPart::Kept && one.wave > 0 && one.live.is_none()).collect();
+    let mut problems = Vec::new();
+    for one in batch.iter().filter(|_| !later.is_empty()) {
+        let is_written = match one.part {
+            BatchPart::HookBefore | BatchPart::Kept | BatchPart::HookAfter => is_changed(one),
+            BatchPart::Settings | BatchPart::Removed => false,
+        };
+        // The first pod of a CronJob may come after all waves.
+        if !is_written || one.wanted.key().kind.is("batch", "CronJob") {
+            continue;
+        }
+        for reference in references(&one.wanted) {
+            let is_it = |other: &&&BatchObject| other.wanted.key().is_same_object(&reference.target);
+            let Some(maker) = later.iter().find(is_it).filter(|maker| maker.wave > one.wave) else { continue };
+            let message = format!(
+                "{} needs {}, which comes with `{}` in a later wave: `waves` has to put `{}` into the same wave or an earlier one",
+                one.wanted.key(),
+                reference.target,
+                maker.service,
+                maker.service
+            );
+            problems.push(DeployProblem::new(ProblemKind::Cluster, message).service(&one.service));
+        }
+    }
+    problems
 }
 
 /// What has to be permitted to write a batch and to wait for it.
@@ -142,6 +175,44 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn b29_what_pods_need_does_not_come_in_a_later_wave() {
+        let object = |wave, value: serde_json::Value, is_there: bool| {
+            let wanted = Object::new(value).unwrap();
+            let service = if wave == 0 { "shop-cart" } else { "shop-web" };
+            let live = is_there.then(|| wanted.clone());
+            BatchObject { service: service.parse().unwrap(), wave, part: BatchPart::Kept, wanted, live }
+        };
+        let metadata = json!({ "name": "a", "namespace": "shop" });
+        let pod = json!({ "serviceAccountName": "a", "containers": [] });
+        let pod_of = |kind: &str| match kind {
+            "Pod" => json!({ "apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": pod }),
+            "CronJob" => json!({
+                "apiVersion": "batch/v1", "kind": kind, "metadata": metadata,
+                "spec": { "jobTemplate": { "spec": { "template": { "spec": pod } } } },
+            }),
+            _ => json!({
+                "apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": { "template": { "spec": pod } },
+            }),
+        };
+        let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata });
+        let found = |kind: &str, wave, is_changed: bool, is_there: bool| {
+            let batch = [object(wave, pod_of(kind), !is_changed), object(1, account.clone(), is_there)];
+            late_references(&batch).into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        for kind in ["Pod", "Deployment"] {
+            let message = format!(
+                "{kind}/a needs ServiceAccount/a, which comes with `shop-web` in a later wave: `waves` has to put `shop-web` \
+                 into the same wave or an earlier one"
+            );
+            assert_eq!(found(kind, 0, true, false), [message]);
+            assert_eq!(found(kind, 1, true, false), [""; 0], "the same wave has an order");
+            assert_eq!(found(kind, 0, false, false), [""; 0], "nothing makes its pods anew");
+            assert_eq!(found(kind, 0, true, true), [""; 0]);
+        }
+        assert_eq!(found("CronJob", 0, true, false), [""; 0]);
+    }
 
     #[test]
     fn t19_the_proof_may_list_the_jobs_and_pods_of_a_cron_job() {

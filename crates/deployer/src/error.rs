@@ -62,6 +62,8 @@ pub enum DeployError {
         subject: String,
         /// What differs.
         difference: String,
+        /// Which services were changed before; absent where none was.
+        dossier: Option<Box<Dossier>>,
     },
     /// A hook would delete what the cluster did not have when it was planned; nothing of the release was changed.
     #[error("{subject} is not installed: {reason}")]
@@ -70,6 +72,8 @@ pub enum DeployError {
         subject: String,
         /// Which object, and whose it is.
         reason: String,
+        /// Which services were changed before; absent where none was.
+        dossier: Option<Box<Dossier>>,
     },
     /// What was installed does not become ready, or was not in time.
     #[error("{subject} is not ready: {reason}")]
@@ -140,7 +144,9 @@ impl DeployError {
     pub fn dossier(&self) -> Option<&Dossier> {
         match self {
             Self::NotReady { dossier, .. } | Self::Superseded { dossier, .. } => Some(dossier),
-            Self::NotDeployed { dossier, .. } => dossier.as_deref(),
+            Self::NotDeployed { dossier, .. } | Self::PlanMoved { dossier, .. } | Self::HookMoved { dossier, .. } => {
+                dossier.as_deref()
+            }
             Self::Problems(_)
             | Self::Moved { .. }
             | Self::Written { .. }
@@ -148,8 +154,6 @@ impl DeployError {
             | Self::Unusable { .. }
             | Self::Program { .. }
             | Self::Cluster(_)
-            | Self::PlanMoved { .. }
-            | Self::HookMoved { .. }
             | Self::UnreadableRelease { .. }
             | Self::ConfigurationGone { .. }
             | Self::Failed { .. } => None,
@@ -161,6 +165,10 @@ impl DeployError {
         let dossier = match &mut self {
             Self::NotReady { dossier, .. } | Self::Superseded { dossier, .. } => Some(dossier),
             Self::NotDeployed { dossier, .. } => Some(dossier.get_or_insert_default()),
+            // Where nothing was changed, the plan is refused as a whole.
+            Self::PlanMoved { dossier, .. } | Self::HookMoved { dossier, .. } => {
+                (!changed.is_empty()).then(|| dossier.get_or_insert_default())
+            }
             _ => None,
         };
         if let Some(dossier) = dossier {

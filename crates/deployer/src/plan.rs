@@ -5,11 +5,12 @@ use cluster::health::Permission;
 use lock_model::{Digest, ServiceName};
 
 use crate::apply::ApplyPlan;
-use crate::batch::BatchObject;
+use crate::batch::{BatchObject, late_references};
 use crate::diff::ServiceChanges;
 use crate::helm::HelmPlan;
 use crate::image_pinning::UnpinnedImage;
 use crate::noise::NoisyField;
+use crate::problem::DeployProblems;
 use crate::render::RenderPlan;
 
 /// What a deployment would do, for review; [`Target::apply`](crate::Target::apply) does exactly that.
@@ -48,6 +49,11 @@ impl Plan {
             PlanDetail::Helm(plan) => &plan.batch,
             PlanDetail::Apply(plan) => &plan.batch,
         }
+    }
+
+    /// Refuses pods that need what only a later wave makes.
+    pub(crate) fn in_order(self) -> Result<Self, DeployProblems> {
+        DeployProblems::new(late_references(self.batch())).map_or(Ok(self), Err)
     }
 
     /// What this program writes for itself besides, and is not there yet, with the service that it is for: quotas count it.

@@ -52,6 +52,6 @@ impl ApplyTarget {
         };
         let accepted = wanted.iter().filter(|wanted| is_accepted(wanted)).map(|wanted| wanted.id.clone()).collect();
         let judged = judge(connection, &found, wanted, &accepted, (&self.conflicts, &request.noise())).await?;
-        Ok(assemble(request, &manifests, found, judged, references, settings)?)
+        Ok(assemble(request, &manifests, found, judged, references, settings)?.in_order()?)
     }
 }

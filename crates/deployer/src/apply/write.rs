@@ -6,7 +6,7 @@ use cluster::{ApplyMode, Awaited, ClusterError, ClusterErrorKind, Connection, Ob
 use lock_model::ServiceName;
 use process::Interrupt;
 
-use super::inventory::Entry;
+use super::inventory::{Entry, Inventory};
 use super::live::decided;
 use super::order::{makes_room, rank};
 use super::ownership::to_move;
@@ -37,6 +37,29 @@ pub struct ApplyApplied {
 
 /// What was written: the object as the API server has it, by what it was planned as.
 type Written = BTreeMap<cluster::ObjectKey, Object>;
+
+/// What a deployment did so far.
+#[derive(Default)]
+struct Done {
+    written: Written,
+    /// How many objects the API server took to delete, by service.
+    removed: BTreeMap<ServiceName, usize>,
+}
+
+impl Done {
+    fn has_begun(&self, planned: &PlannedService) -> bool {
+        let mut objects = planned.objects.iter();
+        self.removed.contains_key(&planned.service)
+            || objects.any(|object| self.written.contains_key(object.manifest.key()))
+    }
+}
+
+/// What was asked of the API server for an object.
+#[derive(Clone, Copy)]
+enum Change {
+    Write,
+    Deletion,
+}
 
 impl ApplyTarget {
     /// Writes what changes, waits until all of it is ready, and removes what no manifest has any more.
@@ -77,38 +100,48 @@ impl ApplyTarget {
             };
             inventories.insert(&planned.service, inventory);
         }
-        let mut written = Written::new();
-        let waited = self.write_waves(detail, &jobs, &mut written, events).await;
-        let changing = || detail.services.iter().filter(|planned| planned.changes());
-        let not_awaited = match waited {
+        let mut done = Done::default();
+        let carried_out = self.carry_out(detail, &jobs, inventories, &mut done, events).await;
+        let not_awaited = carried_out.map_err(|error| {
+            let changing = detail.services.iter().filter(|planned| planned.changes());
+            let (changed, untouched): (Vec<_>, Vec<_>) = changing.partition(|planned| done.has_begun(planned));
+            let names =
+                |list: Vec<&PlannedService>| list.iter().map(|planned| planned.service.clone()).collect::<Vec<_>>();
+            error.with_progress(&names(changed), &names(untouched))
+        })?;
+        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs, BTreeMap::new()).await?;
+        let objects = detail.services.iter().map(|planned| planned.objects.len()).sum();
+        let (written, removed) = (done.written.len(), done.removed.values().sum());
+        let answer = ApplyApplied { namespace: name.clone(), objects, written, removed };
+        Ok(Applied { changes: plan.changes.clone(), not_awaited, detail: AppliedDetail::Apply(answer) })
+    }
+
+    /// Writes wave after wave, and then removes what has left.
+    async fn carry_out(
+        &self,
+        detail: &ApplyPlan,
+        jobs: &JobsByLabel,
+        mut inventories: BTreeMap<&ServiceName, Inventory>,
+        done: &mut Done,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<Vec<NotAwaited>, DeployError> {
+        let EnvironmentNamespace { connection, name, .. } = &self.namespace;
+        let not_awaited = match self.write_waves(detail, jobs, &mut done.written, events).await {
             Ok(not_awaited) => not_awaited,
             Err(error) => {
-                let is_begun = |service: &ServiceName| {
-                    let objects = detail.services.iter().find(|planned| planned.service == *service);
-                    let mut objects = objects.into_iter().flat_map(|planned| &planned.objects);
-                    objects.any(|object| written.contains_key(object.manifest.key()))
-                };
-                let (changed, untouched): (Vec<_>, Vec<_>) =
-                    changing().map(|planned| planned.service.clone()).partition(is_begun);
-                let error = self.namespace.explain(error, &expected(&detail.services, &written)).await;
-                return Err(error.with_progress(&changed, &untouched));
+                return Err(self.namespace.explain(error, &expected(&detail.services, &done.written)).await);
             }
         };
-        let mut removed = 0;
         for planned in &detail.services {
             if planned.has_left && planned.changes() {
                 events(DeployEvent::Started { subject: subject_of(&planned.service) });
             }
-            let gone = self.remove(planned, &written).await;
-            removed += gone.map_err(|error| {
-                let changed: Vec<ServiceName> = changing().map(|planned| planned.service.clone()).collect();
-                error.with_progress(&changed, &[])
-            })?;
+            self.remove(planned, done).await?;
             let inventory = inventories.remove(&planned.service).unwrap_or_default();
             if planned.has_left && planned.kept.is_empty() {
                 inventory.delete(connection).await?;
             } else {
-                let mut entries = entries(planned, &written);
+                let mut entries = entries(planned, &done.written);
                 entries.extend(planned.kept.iter().cloned());
                 inventory.write(connection, name, planned.service.as_str(), entries).await?;
             }
@@ -116,11 +149,8 @@ impl ApplyTarget {
                 events(DeployEvent::Finished { subject: subject_of(&planned.service), changed: planned.changes() });
             }
         }
-        self.give_replicas(detail, &mut written).await?;
-        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs, BTreeMap::new()).await?;
-        let objects = detail.services.iter().map(|planned| planned.objects.len()).sum();
-        let answer = ApplyApplied { namespace: name.clone(), objects, written: written.len(), removed };
-        Ok(Applied { changes: plan.changes.clone(), not_awaited, detail: AppliedDetail::Apply(answer) })
+        self.give_replicas(detail, &mut done.written).await?;
+        Ok(not_awaited)
     }
 
     /// What makes room for others first, then wave after wave, each once the one before is ready.
@@ -246,7 +276,9 @@ impl ApplyTarget {
         });
         for (service, object, answer) in answers.await {
             match answer {
-                Err(error) if !is_made_by(&batch, &object.manifest, &error) => return Err(not_taken(&service, error)),
+                Err(error) if !is_made_by(&batch, &object.manifest, &error) => {
+                    return Err(not_taken(&service, Change::Write, error));
+                }
                 Ok(_) | Err(_) => {}
             }
         }
@@ -318,10 +350,9 @@ impl ApplyTarget {
         if expected.is_empty() { Ok(()) } else { self.namespace.wait(&expected).await.map(drop) }
     }
 
-    /// Removes what no manifest has, if it is still the object that was planned, and waits until it is gone; says how many
-    /// were there.
-    async fn remove(&self, planned: &PlannedService, written: &Written) -> Result<usize, DeployError> {
-        let applied: BTreeSet<&str> = written.values().filter_map(Object::uid).collect();
+    /// Removes what no manifest has, if it is still the object that was planned, and waits until it is gone.
+    async fn remove(&self, planned: &PlannedService, done: &mut Done) -> Result<(), DeployError> {
+        let applied: BTreeSet<&str> = done.written.values().filter_map(Object::uid).collect();
         let mut removed = Vec::new();
         for (key, uid) in planned.removed.iter().filter(|(_, uid)| !applied.contains(uid.as_str())) {
             if self.namespace.interrupt.is_requested() {
@@ -333,13 +364,16 @@ impl ApplyTarget {
                 "apps" | "batch" => Propagation::Foreground,
                 _ => Propagation::Background,
             };
-            match self.namespace.connection.delete(key, uid, propagation).await? {
-                cluster::Deleted::Accepted => removed.push((key.clone(), uid.clone())),
+            let deleted = self.namespace.connection.delete(key, uid, propagation).await;
+            match deleted.map_err(|error| not_taken(&planned.service, Change::Deletion, error))? {
+                cluster::Deleted::Accepted => {
+                    removed.push((key.clone(), uid.clone()));
+                    *done.removed.entry(planned.service.clone()).or_default() += 1;
+                }
                 cluster::Deleted::WasGone | cluster::Deleted::WasAnother => {}
             }
         }
-        self.namespace.until_gone(|| subject_of(&planned.service), &removed).await?;
-        Ok(removed.len())
+        self.namespace.until_gone(|| subject_of(&planned.service), &removed).await
     }
 }
 
@@ -359,7 +393,7 @@ async fn write_one(
         moved = Some(decided);
     }
     let mode = ApplyMode { dry_run: false, take_over: object.take_over, strict: true };
-    let live = connection.apply(manifest, mode).await.map_err(|error| not_taken(service, error))?;
+    let live = connection.apply(manifest, mode).await.map_err(|error| not_taken(service, Change::Write, error))?;
     let remaining = moved.map(|moved| moved.remaining(&live, manifest.value())).unwrap_or_default();
     if remaining.is_empty() {
         return Ok(live);
@@ -369,14 +403,19 @@ async fn write_one(
     Err(DeployError::NotDeployed { subject: subject_of(service), reason, dossier: None })
 }
 
-/// An object that was planned, and that the cluster does not take now.
-fn not_taken(service: &ServiceName, error: ClusterError) -> DeployError {
+/// A change that was planned, and that the cluster does not take now.
+fn not_taken(service: &ServiceName, change: Change, error: ClusterError) -> DeployError {
     match error.kind() {
         ClusterErrorKind::Rejected { .. }
         | ClusterErrorKind::FieldConflicts { .. }
         | ClusterErrorKind::Forbidden { .. }
         | ClusterErrorKind::UnknownKind => {
-            DeployError::NotDeployed { subject: subject_of(service), reason: error.to_string(), dossier: None }
+            let what = match change {
+                Change::Write => "",
+                Change::Deletion => "it is not deleted: ",
+            };
+            let reason = format!("{what}{error}");
+            DeployError::NotDeployed { subject: subject_of(service), reason, dossier: None }
         }
         _ => error.into(),
     }

@@ -119,12 +119,13 @@ impl HelmTarget {
         for service in &mut rendered {
             service.replaced_hooks = facts.replaced.get(&service.service.name).cloned().unwrap_or_default();
         }
-        Ok(assemble(
+        let plan = assemble(
             request,
             rendered,
             helm.version(),
             Found { problems, notes, references, settings, left, capabilities },
-        )?)
+        )?;
+        Ok(plan.in_order()?)
     }
 
     /// Renders each service, or takes what helm has stored of it; the answers say how.

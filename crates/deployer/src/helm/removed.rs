@@ -210,16 +210,6 @@ impl HelmTarget {
         progress: &mut Progress,
         events: &(dyn Fn(DeployEvent) + Sync),
     ) -> Result<(), DeployError> {
-        let uninstalled = self.uninstall_each(plan, progress, events).await;
-        uninstalled.map_err(|error| progress.add_to(error))
-    }
-
-    async fn uninstall_each(
-        &self,
-        plan: &HelmPlan,
-        progress: &mut Progress,
-        events: &(dyn Fn(DeployEvent) + Sync),
-    ) -> Result<(), DeployError> {
         if plan.removed.is_empty() {
             return Ok(());
         }

@@ -104,22 +104,41 @@ impl HelmTarget {
         let is_changed = |service: &ServiceName| changing.iter().any(|release| release.service == *service);
         let (state, jobs) = self.namespace.begin_jobs(state, &detail.request, is_changed).await?;
         self.call_unfinished_failed(&changing).await?;
-        let ended = self.completed_jobs(&changing).await?;
         let mut progress = Progress::new(names(&changing), detail);
+        let deployed = self.deploy_waves(detail, &changing, &jobs, &mut progress, events).await;
+        let (releases, not_awaited) = deployed.map_err(|error| progress.add_to(error))?;
+        let has_ending = |release: &&PlannedRelease| release.rendering.objects.values().any(removes_itself);
+        let revisions = detail.releases.iter().zip(&releases).filter(|(planned, _)| has_ending(planned));
+        let revisions = revisions.map(|(_, applied)| (applied.service.to_string(), applied.revision)).collect();
+        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs, revisions).await?;
+        let namespace = self.namespace.name.clone();
+        let detail = AppliedDetail::Helm(HelmApplied { namespace, releases });
+        Ok(Applied { changes: plan.changes.clone(), not_awaited, detail })
+    }
+
+    /// Wave after wave, each once the one before is ready; then what has left is uninstalled.
+    async fn deploy_waves(
+        &self,
+        detail: &HelmPlan,
+        changing: &[PlannedRelease],
+        jobs: &JobsByLabel,
+        progress: &mut Progress,
+        events: &(dyn Fn(DeployEvent) + Sync),
+    ) -> Result<(Vec<AppliedRelease>, Vec<NotAwaited>), DeployError> {
+        let ended = self.completed_jobs(changing).await?;
         let waves = detail.request.waves.iter().enumerate();
         let waves = waves.map(|(number, wave)| {
             (number, wave, changing.iter().filter(|one| one.wave == number).cloned().collect::<Vec<_>>())
         });
         let waves: Vec<(usize, &Wave, Vec<PlannedRelease>)> =
             waves.filter(|(_, _, releases)| !releases.is_empty()).collect();
-        let has_time = self.namespace.has_time_for_pauses(waves.iter().map(|(_, wave, _)| wave.pause));
-        has_time.map_err(|error| progress.add_to(error))?;
+        self.namespace.has_time_for_pauses(waves.iter().map(|(_, wave, _)| wave.pause))?;
         let of = waves.len();
         let mut begun = 0;
         for (place, (number, wave, releases)) in waves.into_iter().enumerate() {
-            let waited = self.await_kept(detail, begun..number, &jobs, &ended, events).await;
-            waited.map_err(|error| progress.add_to(error))?;
+            self.await_kept(detail, begun..number, jobs, &ended, events).await?;
             begun = number;
+            self.refuse_hooks_of_others(&releases).await?;
             if of > 1 {
                 events(DeployEvent::Wave { number: place + 1, of });
             }
@@ -127,11 +146,9 @@ impl HelmTarget {
                 events(DeployEvent::Started { subject: subject_of(&release.service) });
             }
             let services = names(&releases);
-            self.refuse_hooks_of_others(&releases).await.map_err(|error| progress.add_to(error))?;
             let waiting = || events(DeployEvent::Waiting { number: place + 1, of });
-            let not_awaited = self.deploy_wave(detail, wave, releases, &mut progress, (&waiting, &ended)).await?;
-            let waited = self.await_jobs(detail, &services, &jobs).await;
-            waited.map_err(|error| progress.add_to(error))?;
+            let not_awaited = self.deploy_wave(detail, wave, releases, progress, (&waiting, &ended)).await?;
+            self.await_jobs(detail, &services, jobs).await?;
             for service in &services {
                 events(DeployEvent::Finished { subject: subject_of(service), changed: true });
             }
@@ -139,7 +156,7 @@ impl HelmTarget {
                 for object in not_awaited {
                     events(DeployEvent::NotAwaited(object));
                 }
-                self.namespace.pause(wave.pause).await.map_err(|error| progress.add_to(error))?;
+                self.namespace.pause(wave.pause).await?;
             }
         }
         let stored = self.stored(&detail.releases).await?;
@@ -151,18 +168,11 @@ impl HelmTarget {
                 events(DeployEvent::Finished { subject: subject_of(&release.service), changed: false });
             }
         }
-        let waited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects, &ended)).await;
-        let not_awaited = waited.map_err(|error| progress.add_to(error))?;
+        let not_awaited = self.namespace.wait(&self.expected(detail.releases.iter(), Part::Objects, &ended)).await?;
         let kept = detail.releases.iter().filter(|release| release.action == ReleaseAction::Keep).cloned();
-        self.await_jobs(detail, &names(&kept.collect::<Vec<_>>()), &jobs).await?;
-        self.uninstall(detail, &mut progress, events).await?;
-        let has_ending = |release: &&PlannedRelease| release.rendering.objects.values().any(removes_itself);
-        let revisions = detail.releases.iter().zip(&releases).filter(|(planned, _)| has_ending(planned));
-        let revisions = revisions.map(|(_, applied)| (applied.service.to_string(), applied.revision)).collect();
-        self.namespace.complete(&state, &detail.request, &detail.settings, &jobs, revisions).await?;
-        let namespace = self.namespace.name.clone();
-        let detail = AppliedDetail::Helm(HelmApplied { namespace, releases });
-        Ok(Applied { changes: plan.changes.clone(), not_awaited, detail })
+        self.await_jobs(detail, &names(&kept.collect::<Vec<_>>()), jobs).await?;
+        self.uninstall(detail, progress, events).await?;
+        Ok((releases, not_awaited))
     }
 
     /// Waits for what is kept in some waves: a run that ended early left it as planned, and perhaps not ready.
@@ -198,6 +208,7 @@ impl HelmTarget {
             Some(problem) => Err(DeployError::HookMoved {
                 subject: problem.service.as_ref().map_or_else(String::new, subject_of),
                 reason: problem.message,
+                dossier: None,
             }),
         }
     }
@@ -233,18 +244,28 @@ impl HelmTarget {
         match upgraded {
             Ok(()) => progress.begun(&all),
             Err((error, begun)) => {
-                progress.begun(&begun);
-                return Err(progress.add_to(self.namespace.explain(error, &with_hooks).await));
+                progress.begun(&self.revised(&releases, begun).await);
+                return Err(self.namespace.explain(error, &with_hooks).await);
             }
         }
-        let stored = self.stored(&releases).await;
-        let stored = stored.map_err(|error| progress.add_to(error))?;
+        let stored = self.stored(&releases).await?;
         for release in &releases {
-            let compared = as_planned(release, stored.get(release.service.as_str()));
-            compared.map_err(|error| progress.add_to(error))?;
+            as_planned(release, stored.get(release.service.as_str()))?;
         }
         waiting();
-        self.namespace.wait(&objects).await.map_err(|error| progress.add_to(error))
+        self.namespace.wait(&objects).await
+    }
+
+    /// Those of some services whose releases have a new revision: helm stores it before it changes anything, so that one which the
+    /// cluster does not take has changed nothing.
+    async fn revised(&self, releases: &[PlannedRelease], mut services: Vec<ServiceName>) -> Vec<ServiceName> {
+        // What cannot be read may have been changed.
+        if let Ok(stored) = self.stored(releases).await {
+            let planned = |service: &ServiceName| releases.iter().find(|one| one.service == *service)?.revision;
+            let newest = |service: &ServiceName| Some(stored.get(service.as_str())?.revision);
+            services.retain(|service| newest(service) != planned(service));
+        }
+        services
     }
 
     /// What helm has stored in the namespace; all of some releases has to be readable.
@@ -351,7 +372,7 @@ impl Progress {
         self.changed.extend_from_slice(services);
     }
 
-    pub(super) fn add_to(&self, error: DeployError) -> DeployError {
+    fn add_to(&self, error: DeployError) -> DeployError {
         error.with_progress(&self.changed, &self.untouched)
     }
 }

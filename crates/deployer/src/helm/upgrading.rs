@@ -25,6 +25,19 @@ enum Upgraded {
     NotBegun,
 }
 
+/// Why a release is not as planned.
+struct NotUpgraded {
+    error: DeployError,
+    /// Whether helm was started to change it.
+    is_begun: bool,
+}
+
+impl From<DeployError> for NotUpgraded {
+    fn from(error: DeployError) -> Self {
+        Self { error, is_begun: false }
+    }
+}
+
 impl HelmTarget {
     /// The releases of a wave whose charts cannot be rendered to anything else than was planned.
     ///
@@ -100,7 +113,12 @@ impl HelmTarget {
                 match answer {
                     Ok(Upgraded::NotBegun) => continue,
                     Ok(Upgraded::Done) => {}
-                    Err(error) => failed = failed.or(Some(error)),
+                    Err(NotUpgraded { error, is_begun }) => {
+                        failed = failed.or(Some(error));
+                        if !is_begun {
+                            continue;
+                        }
+                    }
                 }
                 begun.push(planned.service.clone());
             }
@@ -147,7 +165,7 @@ impl Upgrading<'_> {
         planned: &PlannedRelease,
         may_begin: &dyn Fn() -> bool,
         patience: &dyn Fn() -> Duration,
-    ) -> Result<Upgraded, DeployError> {
+    ) -> Result<Upgraded, NotUpgraded> {
         // helm waits for hooks, which takes no processor; they may take long, and are not to keep others from theirs.
         let _place = planned.rendering.hooks.is_empty().then(|| self.room.enter());
         if !may_begin() {
@@ -160,10 +178,8 @@ impl Upgrading<'_> {
         if !is_as_planned
             && let Some(difference) = planned.rendering.difference(&render_again(self.helm, &folder, release)?)
         {
-            return Err(DeployError::PlanMoved {
-                subject: subject_of(&planned.service),
-                difference: difference.to_string(),
-            });
+            let (subject, difference) = (subject_of(&planned.service), difference.to_string());
+            return Err(DeployError::PlanMoved { subject, difference, dossier: None }.into());
         }
         let source = Source {
             service: &planned.service,
@@ -179,12 +195,14 @@ impl Upgrading<'_> {
         let label = format!("{MADE_HERE}={}", self.release_id.id8());
         self.may_write.ask()?;
         let output = self.helm.upgrade(&folder, release, &description, &label, patience());
-        let output = output.map_err(|error| failed(release.name, "install it", error))?;
+        let begun = |error| NotUpgraded { error, is_begun: true };
+        let output = output.map_err(|error| begun(failed(release.name, "install it", error)))?;
         match output.checked() {
             Ok(_) => Ok(Upgraded::Done),
             Err(error) => {
-                let reason = format!("helm does not {} it: {}", planned.action.verb(), words_of(&error));
-                Err(DeployError::NotDeployed { subject: subject_of(&planned.service), reason, dossier: None })
+                let (subject, verb) = (subject_of(&planned.service), planned.action.verb());
+                let reason = format!("helm does not {verb} it: {}", words_of(&error));
+                Err(begun(DeployError::NotDeployed { subject, reason, dossier: None }))
             }
         }
     }

@@ -34,14 +34,18 @@ impl EnvironmentNamespace {
                 return Ok(());
             }
             let is_late = Instant::now() >= self.deadline;
-            if is_late || self.interrupt.is_requested() {
-                let why = if is_late {
-                    "when the deadline passed".to_owned()
+            // What nothing deletes does not go by itself.
+            let stays = there.iter().any(|live| !live.is_terminating());
+            if stays || is_late || self.interrupt.is_requested() {
+                let why = if stays {
+                    String::new()
+                } else if is_late {
+                    ", when the deadline passed".to_owned()
                 } else {
-                    self.stopped("when it was interrupted")
+                    format!(", {}", self.stopped("when it was interrupted"))
                 };
                 let there: Vec<String> = there.iter().map(still_there).collect();
-                let reason = format!("{}, {why}", there.join("; "));
+                let reason = format!("{}{why}", there.join("; "));
                 return Err(DeployError::NotDeployed { subject: subject(), reason, dossier: None });
             }
             tokio::time::sleep(PAUSE).await;
@@ -49,8 +53,11 @@ impl EnvironmentNamespace {
     }
 }
 
-/// An object that was deleted and is there, with what keeps it.
+/// An object that was to be deleted and is there, with what keeps it.
 pub(crate) fn still_there(live: &Object) -> String {
+    if !live.is_terminating() {
+        return format!("{} is still there, and its deletion was not taken: delete it by hand", live.key());
+    }
     let finalizers = live.list("/metadata/finalizers").iter().filter_map(serde_json::Value::as_str);
     let reasons: Vec<String> = finalizers
         .map(|finalizer| match finalizer {
@@ -71,11 +78,16 @@ mod tests {
     #[test]
     fn b29_what_keeps_a_deleted_object_is_named() {
         let live = |finalizers: serde_json::Value| {
-            let metadata = json!({ "name": "web", "namespace": "shop", "finalizers": finalizers });
+            let mut metadata = json!({ "name": "web", "namespace": "shop", "finalizers": finalizers });
+            if !finalizers.is_null() {
+                metadata["deletionTimestamp"] = "2026-01-05T09:00:00Z".into();
+            }
             still_there(&Object::new(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata })).unwrap())
         };
         let told = live(json!(["guard.example/x", OWNED]));
         assert!(told.contains("finalizer `guard.example/x` is not taken off, what it owns"), "{told}");
-        assert!(live(json!([])).ends_with("is still there"));
+        assert!(live(json!([])).ends_with("was deleted and is still there"));
+        let refused = live(json!(null));
+        assert!(refused.contains("its deletion was not taken") && !refused.contains("was deleted"), "{refused}");
     }
 }

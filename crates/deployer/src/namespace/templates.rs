@@ -40,9 +40,11 @@ pub(crate) fn edited_images(deployed: Deployed<'_>, pins: &Pins, request: &Deplo
         for (place, wanted) in &wanted {
             let is_decided = match &wanted.container {
                 Some(name) => !asked.contains_key(name),
-                // A field named `image` may hold anything.
-                None => wanted.image.parse().is_ok_and(|reference| {
-                    matches!(pins.choose(deployed.service.image.as_ref(), &reference), Choice::Pin(_))
+                None if place.ends_with(IMAGE_VOLUME) => true,
+                // A field named `image` may hold anything: what is locked or has a digest is an image.
+                None => wanted.image.parse().is_ok_and(|reference: ImageReference| {
+                    reference.digest.is_some()
+                        || matches!(pins.choose(deployed.service.image.as_ref(), &reference), Choice::Pin(_))
                 }),
             };
             if !is_decided {
@@ -117,6 +119,8 @@ fn descend(place: &str, key: &str, value: &Value, found: &mut BTreeMap<String, N
                 if CONTAINER_LISTS.contains(&key) && item.is_object() {
                     let image = item.get("image").and_then(Value::as_str).unwrap_or_default().to_owned();
                     found.insert(place.clone(), Named { container: Some(entry), image });
+                } else if let Some(image) = item.as_object().and_then(split_image) {
+                    found.insert(place.clone(), Named { container: None, image });
                 }
                 for (inner, value) in item.as_object().into_iter().flatten() {
                     if inner != "image" || !CONTAINER_LISTS.contains(&key) {
@@ -126,6 +130,9 @@ fn descend(place: &str, key: &str, value: &Value, found: &mut BTreeMap<String, N
             }
         }
         Value::Object(map) => {
+            if let Some(image) = split_image(map) {
+                found.insert(place.to_owned(), Named { container: None, image });
+            }
             for (inner, value) in map {
                 descend(&format!("{place}.{inner}"), inner, value, found);
             }
@@ -135,6 +142,15 @@ fn descend(place: &str, key: &str, value: &Value, found: &mut BTreeMap<String, N
         }
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// An image in several fields, as charts and custom resources write it.
+fn split_image(map: &Map<String, Value>) -> Option<String> {
+    let text = |key: &str| map.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let part = |before: &str, key: &str| text(key).map(|text| format!("{before}{text}")).unwrap_or_default();
+    let host = text("registry").map(|host| format!("{host}/")).unwrap_or_default();
+    let (tag, digest) = (part(":", "tag"), part("@", "digest"));
+    (!tag.is_empty() || !digest.is_empty()).then(|| Some(format!("{host}{}{tag}{digest}", text("repository")?)))?
 }
 
 #[cfg(test)]
@@ -159,18 +175,24 @@ spec:
 apiVersion: shop.example/v1
 kind: Proxy
 metadata: { name: proxy }
-spec: { image: LOCKED, replicas: 1 }
+spec: { image: LOCKED, replicas: 1, helper: { image: HELPER }, side: { repository: registry.example/shop/cart, tag: TAG } }
 ---
 apiVersion: apps/v1
 kind: Deployment
 metadata: { name: cart }
-spec: { template: { spec: { containers: [{ name: a, image: LOCKED }, { name: b, image: 'busybox:1' }] } } }
+spec:
+  template:
+    spec:
+      containers: [{ name: a, image: LOCKED }, { name: b, image: 'busybox:1' }]
+      volumes: [{ name: model, image: { reference: 'models.example/m:1' } }]
 ";
 
     /// What is found once a text of the live objects is another.
     fn found(from: &str, to: &str) -> Vec<String> {
         let digest = format!("sha256:{}", "1".repeat(64));
         let text = JOBS.replace("LOCKED", &format!("'registry.example/shop/cart:main@{digest}'"));
+        let text =
+            text.replace("TAG", &format!("'main@{digest}'")).replace("HELPER", &format!("'x.example/y@{digest}'"));
         let mut service = DeployService::new("shop-cart".try_into().unwrap());
         let pin = ImagePin::new("registry.example/shop/cart".try_into().unwrap(), digest.try_into().unwrap());
         let pins = Pins::new([&pin]);
@@ -219,9 +241,27 @@ spec: { template: { spec: { containers: [{ name: a, image: LOCKED }, { name: b, 
             found(&field, "spec: { image: 'evil.example/x:1'"),
             [format!("Image `spec.image` of Proxy/proxy is `evil.example/x:1`, the release has `{locked}`")]
         );
-        let foreign = "'busybox:1' }] } } }\n";
+        let evil = format!("evil.example/y@sha256:{}", "2".repeat(64));
+        let helper = format!("x.example/y@sha256:{}", "1".repeat(64));
         assert_eq!(
-            found(foreign, "'busybox:2' }] } } }\n"),
+            found(&helper, &evil),
+            [format!("Image `spec.helper.image` of Proxy/proxy is `{evil}`, the release has `{helper}`")]
+        );
+        let side = format!("side: {{ repository: registry.example/shop/cart, tag: 'main@sha256:{}'", "1".repeat(64));
+        assert_eq!(
+            found(&side, "side: { repository: evil.example/x, tag: main"),
+            [format!("Image `spec.side` of Proxy/proxy is `evil.example/x:main`, the release has `{locked}`")]
+        );
+        assert_eq!(
+            found("models.example/m:1", "evil.example/m:1"),
+            [
+                "Image `spec.template.spec.volumes[model].image.reference` of Deployment/cart is `evil.example/m:1`, the release \
+                 has `models.example/m:1`"
+            ]
+        );
+        let foreign = "'busybox:1' }]\n";
+        assert_eq!(
+            found(foreign, "'busybox:2' }]\n"),
             ["Image `spec.template.spec.containers[b]` of Deployment/cart is `busybox:2`, the release has `busybox:1`"]
         );
     }

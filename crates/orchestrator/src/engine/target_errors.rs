@@ -16,7 +16,11 @@ pub(super) fn not_stored(error: DeployError, environment: &EnvironmentName) -> E
 /// An error of the cluster, or of helm, while it was written.
 pub(super) fn not_installed(error: DeployError, lease: Option<LeaseState>, request: &DeployRequest) -> Error {
     let kind = match &error {
-        DeployError::PlanMoved { .. } | DeployError::HookMoved { .. } => Some(ErrorKind::Refused),
+        // What moved before anything was changed is a refusal.
+        DeployError::PlanMoved { dossier: None, .. } | DeployError::HookMoved { dossier: None, .. } => {
+            Some(ErrorKind::Refused)
+        }
+        DeployError::PlanMoved { .. } | DeployError::HookMoved { .. } => Some(ErrorKind::Deploy),
         DeployError::NotDeployed { .. } | DeployError::NotReady { .. } | DeployError::Superseded { .. } => {
             Some(ErrorKind::Deploy)
         }

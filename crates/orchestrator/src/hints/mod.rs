@@ -368,8 +368,8 @@ mod tests {
             (DeployError::Unusable { subject: subject(), reason: "no".to_owned() }, ""),
             (DeployError::Program { program: "helm".to_owned(), reason: "no".to_owned() }, "install helm"),
             (DeployError::Program { program: "kustomize".to_owned(), reason: "no".to_owned() }, "install kustomize 5"),
-            (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned() }, "the same command again"),
-            (DeployError::HookMoved { subject: subject(), reason: "x".to_owned() }, "give the hook another name"),
+            (DeployError::PlanMoved { subject: subject(), difference: "x".to_owned(), dossier: None }, "the same command again"),
+            (DeployError::HookMoved { subject: subject(), reason: "x".to_owned(), dossier: None }, "give the hook another name"),
             (
                 DeployError::UnreadableRelease {
                     subject: subject(),
