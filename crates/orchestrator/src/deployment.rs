@@ -261,16 +261,11 @@ pub async fn deploy(context: &Context, request: &DeployRequest) -> Result<RunRep
     };
     engine.saved = saved;
     let ended = Box::pin(engine.run(&wanted, repeat)).await;
-    let superseded = engine.superseded;
+    let after = engine.after_failure(&ended).await;
     let report = |stopped| engine.into_report(Operation::Deploy, request.revision.as_deref(), stopped);
     let ended = ended.map(|stopped| RunReport { again: request.again, ..report(stopped) });
     drop(lease);
-    // Going back would hold the environment, which the newer release waits for.
-    if superseded {
-        ended
-    } else {
-        Box::pin(go_back_after(context, &request.environment, request.on_failure, ended)).await
-    }
+    Box::pin(go_back_after(context, &request.environment, request.on_failure, after, ended)).await
 }
 
 /// Compares what is stored with the lock of the newest deployment. A difference that a bot finds is recorded: it withdraws

@@ -97,11 +97,10 @@ pub async fn run(context: &Context, request: &RunRequest) -> Result<RunReport> {
         engine.outdate_other_locks().await?;
     }
     let ended = Box::pin(engine.run(&Wanted::All, Repeat::No)).await;
-    let superseded = engine.superseded;
+    let after = engine.after_failure(&ended).await;
     let ended = ended.map(|stopped| engine.into_report(Operation::Run, request.revision.as_deref(), stopped));
     drop(lease);
-    // Going back would hold the environment, which the newer release waits for.
-    if superseded { ended } else { Box::pin(go_back_after(context, &name, request.on_failure, ended)).await }
+    Box::pin(go_back_after(context, &name, request.on_failure, after, ended)).await
 }
 
 /// Makes sure that the commit carries its lock, where locks are committed.

@@ -40,7 +40,7 @@ use ::promotion::attempts::{self, AfterProof, Locks, PlanShape, PlannedStep, Pur
 use config::Environment;
 use deployer::{NotAwaited, Plan};
 use ledger::{Ledger, ProofLevel, Step, StepKey, StepResult};
-use lock_model::{EnvironmentName, ReleaseId};
+use lock_model::{CommitId, EnvironmentName, ReleaseId};
 
 pub(crate) use self::settings::{parse as parse_settings, printed_secrets};
 pub(crate) use self::staying::Staying;
@@ -103,8 +103,10 @@ pub(crate) struct Engine<'a> {
     lease_number: Option<u64>,
     /// Keeps a signal waiting until a deployment that it ended has been reported and recorded.
     held: Option<process::Held>,
-    /// Whether the deployment ended for a newer release.
-    pub superseded: bool,
+    /// The head of the environment's branch when the deployment began.
+    head_before: Option<CommitId>,
+    /// The other run for which the deployment ended, as a reason.
+    gave_way: Option<String>,
     /// Why fields of other managers are taken over that the configuration does not name.
     taken_for: Option<String>,
     /// Whether a rollback follows by itself where the deployment fails.
@@ -172,7 +174,8 @@ impl<'a> Engine<'a> {
             promoted: None,
             lease_number: None,
             held: None,
-            superseded: false,
+            head_before: None,
+            gave_way: None,
             taken_for: None,
             goes_back: false,
             saved: None,
@@ -206,6 +209,20 @@ impl<'a> Engine<'a> {
         self.environment.conflicts.extend(managers.iter().cloned());
         self.taken_for = Some(taking(managers, reason));
         Ok(())
+    }
+
+    /// On what it depends what follows a run whose deployment failed; `None` after any other run.
+    pub(crate) async fn after_failure(&self, ended: &Result<Option<ErrorKind>>) -> Option<AfterFailure> {
+        let kind = match ended {
+            Ok(stopped) => *stopped,
+            Err(error) => Some(error.kind()),
+        };
+        kind.filter(|kind| *kind == ErrorKind::Deploy)?;
+        let gave_way = match &self.gave_way {
+            Some(reason) => Some(reason.clone()),
+            None => self.newer_on_branch().await.map(|newer| format!("it is superseded by {newer}")),
+        };
+        Some(AfterFailure { since: self.leased, gave_way })
     }
 
     /// Goes on under a lease that was broken by this record, if it was.
@@ -502,6 +519,14 @@ impl Engine<'_> {
             warnings: self.warnings,
         }
     }
+}
+
+/// On what it depends whether a rollback follows a deployment that failed.
+pub(crate) struct AfterFailure {
+    /// Number of the newest record that the run knew when it had its lease.
+    pub since: u64,
+    /// Why the run gave way to another one.
+    pub gave_way: Option<String>,
 }
 
 #[derive(Clone, Copy)]

@@ -57,6 +57,11 @@ fn lease_lost(environment: &EnvironmentName, loss: LeaseLoss, met: Option<&Error
     }
 }
 
+/// Why a run that lost its lease takes nothing back.
+fn lost(loss: &LeaseLoss) -> String {
+    format!("it lost the lease of the environment: {loss}")
+}
+
 /// How many containers run what is locked.
 fn running(detail: &ProofDetail) -> String {
     match detail {
@@ -173,6 +178,7 @@ impl Engine<'_> {
     pub(super) async fn deploy(&mut self, prepared: Prepared, number: u64) -> Result<StepOutcome> {
         let Prepared { deployable, plan, lease } = prepared;
         let fence = attempts::fence(self.store.ledger(), &self.environment.name, number);
+        self.head_before = self.branch_head().await;
         let waiting = Notify::new();
         let options = apply_options(self.context, number, fence);
         let applying = deployable.apply(self.context, &plan, &options, lease.as_ref(), &waiting);
@@ -201,8 +207,17 @@ impl Engine<'_> {
             applied
         };
         self.promoted = listed.flatten();
-        self.superseded = applied.is_err() && deployable.superseding.newer().is_some();
-        let loss = match lease.as_ref().map(|lease| (lease, lease.state())) {
+        let newer = deployable.superseding.newer().filter(|_| applied.is_err());
+        self.gave_way = newer.map(|newer| format!("it is superseded by {newer}"));
+        let state = lease.as_ref().map(|lease| (lease, lease.state()));
+        match &state {
+            Some((_, LeaseState::YieldTo(run))) if applied.is_err() => {
+                self.gave_way = Some(format!("it yielded to {run}"));
+            }
+            Some((_, LeaseState::Lost(loss))) => self.gave_way = Some(lost(loss)),
+            Some((_, LeaseState::Held | LeaseState::YieldTo(_))) | None => {}
+        }
+        let loss = match state {
             Some((lease, LeaseState::Held)) => lease.loss().await.unwrap_or(None),
             // A helm that was ended for it says only that it was interrupted.
             Some((_, LeaseState::Lost(loss))) => {
@@ -213,6 +228,7 @@ impl Engine<'_> {
         };
         self.give_back(lease).await;
         if let Some(loss) = loss {
+            self.gave_way = Some(lost(&loss));
             return Err(lease_lost(&self.environment.name, loss, applied.err().as_ref()));
         }
         let (detail, not_awaited) = applied?;

@@ -13,6 +13,7 @@ use deployer::PlanDetail;
 use ledger::{Ledger, RecordDraft, Step, StepResult as RecordResult};
 use lock_model::{EnvironmentName, LockId, ReleaseId, ServiceName};
 use promotion::attempts::Purpose;
+use promotion::interruption::{Underway, interruption};
 use promotion::rollback::{self, NoTarget, RollbackTarget, TargetState, deployed_since};
 
 pub use check::check_rollbacks;
@@ -23,7 +24,7 @@ pub(crate) use on_failure::go_back_after;
 use self::images::images_are_there;
 use self::migrations::{Behind, Migrations, judge_migrations};
 use crate::context::Context;
-use crate::engine::{Destination, Engine, Repeat, Wanted, taking};
+use crate::engine::{Destination, Engine, Repeat, Wanted, interrupted, taking};
 use crate::environment_policy::find_environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lease::{LeaseDemand, lease_for_rollback};
@@ -64,6 +65,8 @@ pub struct RollbackRequest {
 /// A deployment that failed, and what is known of the services that it would have changed; nothing of the others.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FailedDeployment {
+    /// Number of the newest record that its run knew when it had the lease of the environment.
+    since: u64,
     changed: BTreeSet<ServiceName>,
     untouched: BTreeSet<ServiceName>,
 }
@@ -74,7 +77,7 @@ impl FailedDeployment {
         let begun = |release| ledger.cycle(name, release).state(&Step::Deploy.into()).map_or(0, |state| state.attempts);
         match deployed_since(ledger, name, &target.release).as_slice() {
             [one] if begun(&one.release) == 1 => self.clone(),
-            _ => Self { changed: self.changed.clone(), untouched: BTreeSet::new() },
+            _ => Self { untouched: BTreeSet::new(), ..self.clone() },
         }
     }
 }
@@ -159,6 +162,9 @@ struct Judged<'a> {
 async fn judge<'a>(context: &'a Context, request: &RollbackRequest) -> Result<Judged<'a>> {
     let name = &request.environment;
     let (mut engine, target, ground) = rollback_target(context, request).await?;
+    if let Some(failed) = &request.after {
+        refuse_for_others(context, engine.store.ledger(), name, &target, failed)?;
+    }
     match target.state {
         TargetState::New | TargetState::Underway { .. } => {
             images_are_there(context, &engine, &target, &ground).await?;
@@ -179,6 +185,27 @@ async fn judge<'a>(context: &'a Context, request: &RollbackRequest) -> Result<Ju
         Some(_) | None => None,
     };
     Ok(Judged { engine, target, migrations, leaves, rejected })
+}
+
+/// Refuses to take back by itself what another run or a person decided since the deployment that failed.
+fn refuse_for_others(
+    context: &Context,
+    ledger: &Ledger,
+    name: &EnvironmentName,
+    target: &RollbackTarget,
+    failed: &FailedDeployment,
+) -> Result<()> {
+    let underway = Underway {
+        environment: name,
+        lock: &target.lock,
+        run: &context.run,
+        since: failed.since,
+        purpose: Purpose::Run,
+    };
+    match interruption(ledger, &underway) {
+        Some(interruption) => Err(Error::new(ErrorKind::Refused, interrupted(name, &interruption).message())),
+        None => Ok(()),
+    }
 }
 
 /// Says what a rollback would do. Nothing is recorded, written or held, and nobody is kept from running.

@@ -1,5 +1,7 @@
 //! What follows a deployment that failed.
 
+use std::time::Duration;
+
 use deployer::Dossier;
 use lock_model::{EnvironmentName, ServiceName};
 use promotion::rollback::{RollbackTarget, target};
@@ -7,6 +9,7 @@ use promotion::rollback::{RollbackTarget, target};
 use super::migrations::explicit_way;
 use super::{FailedDeployment, RollbackGround, RollbackRequest, rollback};
 use crate::context::Context;
+use crate::engine::AfterFailure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints::GOES_ON;
 use crate::ledger_store::LedgerStore;
@@ -22,46 +25,57 @@ pub enum OnFailure {
     Rollback,
 }
 
-impl From<&Dossier> for FailedDeployment {
-    fn from(dossier: &Dossier) -> Self {
+impl FailedDeployment {
+    fn new(since: u64, dossier: Option<&Dossier>) -> Self {
         let set = |services: &[ServiceName]| services.iter().cloned().collect();
-        Self { changed: set(&dossier.changed), untouched: set(&dossier.untouched) }
+        let of = |part: fn(&Dossier) -> &[ServiceName]| dossier.map(|dossier| set(part(dossier))).unwrap_or_default();
+        Self { since, changed: of(|dossier| &dossier.changed), untouched: of(|dossier| &dossier.untouched) }
     }
 }
 
 /// Goes back where a deployment failed, or was not what the lock says, and that is asked for; else the error says how. The answer
-/// stays the failure's own, and says what became of the rollback. The caller has given the environment's lease back.
+/// stays the failure's own, and says what became of the rollback. A run that gave way to another one takes nothing back: going
+/// back would hold the environment, which the other run has or waits for. The caller has given the environment's lease back.
 pub(crate) async fn go_back_after(
     context: &Context,
     name: &EnvironmentName,
     on_failure: OnFailure,
+    after: Option<AfterFailure>,
     failed: Result<RunReport>,
 ) -> Result<RunReport> {
+    let Some(AfterFailure { since, gave_way }) = after else { return failed };
+    if let Some(reason) = gave_way {
+        let said = (on_failure == OnFailure::Rollback).then(|| format!("no rollback follows the deployment: {reason}"));
+        return match failed {
+            Err(error) => Err(said.into_iter().fold(error, Error::hint)),
+            Ok(mut report) => {
+                report.warnings.extend(said);
+                Ok(report)
+            }
+        };
+    }
     match (failed, on_failure) {
-        (Err(error), OnFailure::Stop) if error.kind() == ErrorKind::Deploy => {
-            Err(match way_back(context, name).await {
-                Some(way) => error.hint(way),
-                None => error,
-            })
-        }
-        (Err(error), OnFailure::Rollback) if error.kind() == ErrorKind::Deploy => {
-            let dossier = error.ended_run().and_then(|run| run.dossier.as_ref());
-            let failed = dossier.map(FailedDeployment::from).unwrap_or_default();
+        (Err(error), OnFailure::Stop) => Err(match way_back(context, name).await {
+            Some(way) => error.hint(way),
+            None => error,
+        }),
+        (Err(error), OnFailure::Rollback) => {
+            let failed = FailedDeployment::new(since, error.ended_run().and_then(|run| run.dossier.as_ref()));
             let Followed { said, not_rolled_back, is_begun } = went_back(context, name, error.message(), failed).await;
             let error = if is_begun { error.without_hint(GOES_ON) } else { error };
             Err(said.into_iter().fold(error, Error::hint).not_rolled_back(not_rolled_back))
         }
-        (Ok(mut report), OnFailure::Rollback) if report.stopped == Some(ErrorKind::Deploy) => {
+        (Ok(mut report), OnFailure::Rollback) => {
             let failed = report.steps.iter().rev().find(|line| line.result == StepResult::Failed);
             let detail = |line: &StepLine| line.detail.lines().collect::<Vec<_>>().join("; ");
             let reason = failed.map_or_else(String::new, |line| format!("{}: {}", line.step, detail(line)));
-            let followed = went_back(context, name, &reason, FailedDeployment::default()).await;
+            let followed = went_back(context, name, &reason, FailedDeployment::new(since, None)).await;
             report.warnings.extend(followed.said);
             report.not_rolled_back = followed.not_rolled_back;
             report.rolled_back = followed.is_begun;
             Ok(report)
         }
-        (other, OnFailure::Stop | OnFailure::Rollback) => other,
+        (Ok(report), OnFailure::Stop) => Ok(report),
     }
 }
 
@@ -87,6 +101,8 @@ async fn went_back(context: &Context, name: &EnvironmentName, reason: &str, fail
     context.note(format!("the deployment failed: `{name}` goes back to the release before"));
     let mut request = RollbackRequest::new(name.clone(), format!("a deployment failed: {reason}"));
     request.after = Some(failed);
+    // Another run that has the environment meanwhile is not asked to stop.
+    request.patience = Duration::ZERO;
     match Box::pin(rollback(context, &request)).await {
         Ok(RunReport { stopped: None, release, not_rolled_back, .. }) => {
             let release = release.map_or_else(|| "before".to_owned(), |release| release.id8().to_owned());

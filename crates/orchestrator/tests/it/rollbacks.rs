@@ -1,19 +1,22 @@
 //! Going back: to the release before, to a named one, and what is refused.
 
+use std::sync::Arc;
+
 use git::TreeChange;
 use ledger::{HoldOrigin, Step, StepResult};
 use orchestrator::lock::reject_lock;
 use orchestrator::report::v1::{Next, Operation, Report as _, RunReport, StepResult as StepWord, Verdict};
 use orchestrator::{
-    ErrorKind, RollbackRequest, RunRequest, accept_release, check_rollbacks, plan_rollback, rollback, run, status,
-    unhold,
+    ErrorKind, OnFailure, RollbackRequest, RunRequest, accept_release, check_rollbacks, hold, plan_rollback, rollback,
+    run, status, unhold,
 };
 use registry::layout::LayoutWriter;
 
 use promotion::gates::Gate;
 
 use crate::shop::{
-    BOT, Shop, Watcher, branch, fails, production, proven, released, released_twice, staging, step_words, write,
+    BOT, Shop, Watcher, branch, fails, meanwhile, production, proven, released, released_twice, staging, step_words,
+    write,
 };
 
 fn request(to: Option<&str>) -> RollbackRequest {
@@ -87,6 +90,63 @@ async fn b38_a_rollback_deploys_the_release_before_and_holds_the_environment() {
     let report = shop.run_ok(&production()).await;
     assert!(step_words(&report).contains(&("deploy", StepWord::Ok)), "{report:#?}");
     assert_ne!(deployed(&shop), manifest);
+}
+
+/// Deploys a second release to staging, which is not what is locked by the time it is compared; `meanwhile` happens before that.
+/// Gives the report, and whether a rollback began.
+async fn fails_while(meanwhile: impl FnOnce(&Shop) + Send + 'static) -> (RunReport, bool) {
+    let shop = Arc::new(proven());
+    let stored = shop.head("deploy/staging").unwrap();
+    shop.bump("shop-web", 2);
+    shop.merge_dev().await;
+    let other = Arc::clone(&shop);
+    let watcher = Watcher::new().after("deploy", move || {
+        other.force("deploy/staging", &stored);
+        meanwhile(&other);
+    });
+    let mut request = RunRequest::new(staging());
+    request.on_failure = OnFailure::Rollback;
+    let report = run(&shop.watched(BOT, &watcher), &request).await.unwrap();
+    assert_eq!(report.stopped, Some(ErrorKind::Deploy), "{report:#?}");
+    let begun = shop.count(&staging(), Step::Rollback, StepResult::Started) > 0;
+    assert_eq!(report.rolled_back, begun || shop.ledger().held(&staging()).is_some(), "{report:#?}");
+    (report, begun)
+}
+
+#[tokio::test]
+async fn f8_a_run_that_gave_way_to_another_one_takes_nothing_back() {
+    let (report, begun) = fails_while(|_| ()).await;
+    assert!(begun, "nothing else decides what staging gets: {report:#?}");
+
+    let (report, begun) = fails_while(|shop| {
+        let text = shop.file("staging", "orchestrator.yaml").unwrap();
+        shop.commit("staging", &[write("orchestrator.yaml", &format!("{text}# newer\n"))], "newer");
+    })
+    .await;
+    let told = report.warnings.last().unwrap();
+    assert!(told.starts_with("no rollback follows the deployment: it is superseded by "), "{told}");
+    assert!(!begun, "{report:#?}");
+
+    let (report, begun) = fails_while(|shop| {
+        let eve = shop.context("eve");
+        meanwhile(async move { hold(&eve, &staging(), "look first").await.unwrap() });
+    })
+    .await;
+    let told = report.warnings.join("\n");
+    assert!(told.contains("`staging` was held meanwhile by eve: look first"), "{told}");
+    assert!(!begun, "{report:#?}");
+
+    let (report, begun) = fails_while(|shop| {
+        let mut draft = shop.newest(&staging(), Step::Deploy);
+        (draft.step, draft.result, draft.finished) = (Step::Deploy, StepResult::Started, None);
+        draft.run.id.push_str("-other");
+        draft.evidence.clear();
+        shop.append(draft);
+    })
+    .await;
+    let told = report.warnings.join("\n");
+    assert!(told.contains("another run of `staging` took over") && !told.contains("begins it again"), "{told}");
+    assert!(!begun, "{report:#?}");
 }
 
 /// What lies on the branch since the release may be what broke it: a rollback asks only what was deployed.
