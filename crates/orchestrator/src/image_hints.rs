@@ -157,7 +157,7 @@ pub(crate) fn kind_hint(kind: &RegistryErrorKind, access: &RegistryAccess) -> St
                  `plain-http: false`, in `registries.\"{host}\"` of {CONFIG_FILE}"
             )
         }
-        RegistryErrorKind::Unreachable { host, .. } if kind.in_short().ends_with(": connection closed") => format!(
+        RegistryErrorKind::Unreachable { host, .. } if kind.ended_by_host() => format!(
             "temporary: run the same command again; a server that asks for a certificate of ours ends connections so where \
              `registries.\"{host}\".client-certificate` is missing"
         ),
@@ -365,6 +365,20 @@ mod tests {
                 RegistryErrorKind::Unreachable {
                     host: host(),
                     source: io::Error::other(io::Error::other("connection closed")).into(),
+                },
+                ".client-certificate`",
+            ),
+            (
+                RegistryErrorKind::Unreachable {
+                    host: host(),
+                    source: io::Error::from(io::ErrorKind::BrokenPipe).into(),
+                },
+                ".client-certificate`",
+            ),
+            (
+                RegistryErrorKind::Unreachable {
+                    host: host(),
+                    source: io::Error::from(io::ErrorKind::ConnectionReset).into(),
                 },
                 ".client-certificate`",
             ),

@@ -1,5 +1,5 @@
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 use lock_model::{Digest, ErrorClass, Platform};
 
@@ -420,6 +420,30 @@ impl RegistryErrorKind {
             innermost = Some(cause);
         }
         innermost.map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"))
+    }
+
+    /// Whether the registry could be reached and ended the connection before it answered. Which of several errors shows
+    /// that depends on whether the request was being sent at that moment.
+    pub fn ended_by_host(&self) -> bool {
+        let Self::Unreachable { source, .. } = self else { return false };
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source.as_ref());
+        while let Some(error) = cause {
+            let of_connection = error.downcast_ref::<io::Error>().is_some_and(|error| {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::UnexpectedEof
+                )
+            });
+            // The HTTP client has no public kind for a connection that ends before the request is sent.
+            if of_connection || error.to_string().starts_with("connection closed") {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// How long the registry asked to wait.
