@@ -81,5 +81,6 @@ mod storage;
 mod submodule_rules;
 mod terminal;
 mod trace;
+mod turns;
 mod user_git;
 mod workspace;

@@ -43,20 +43,21 @@ pub(crate) fn end_state(shop: &Shop) -> String {
         if name == "refs/heads/orchestrator/ledger" {
             continue;
         }
-        let count = repository.git(&["rev-list", "--count", &reference.commit]);
-        writeln!(text, "{name}: {count} commits, {}", reference.kind).expect("a string takes any text");
-        if name.starts_with("refs/heads/deploy/") {
-            for line in repository.git(&["grep", "--no-color", "", &reference.commit, "--", "."]).lines() {
-                let line = line.strip_prefix(&reference.commit).unwrap_or(line);
-                writeln!(text, "{name}{}", names.apply(line)).expect("a string takes any text");
-            }
-        } else {
-            writeln!(text, "{name}: tree {}", repository.tree(&reference.commit)).expect("a string takes any text");
+        let (kind, count) = (&reference.kind, names.graph.reachable_from(&reference.commit));
+        writeln!(text, "{name}: {count} commits, {kind}").expect("a string takes any text");
+        if !name.starts_with("refs/heads/deploy/") {
+            writeln!(text, "{name}: tree {}", reference.tree).expect("a string takes any text");
         }
         if name.starts_with("refs/tags/") {
-            let message = repository.git(&["for-each-ref", "--format=%(contents)", name]);
-            writeln!(text, "{name}: {}", names.apply(&message).replace('\n', " ")).expect("a string takes any text");
+            let message = names.apply(&reference.message).replace('\n', " ");
+            writeln!(text, "{name}: {message}").expect("a string takes any text");
         }
+    }
+    let deployed: Vec<&str> =
+        names.refs.keys().filter(|name| name.starts_with("refs/heads/deploy/")).map(String::as_str).collect();
+    let lines = lines_of(&repository, &deployed);
+    for line in lines.lines() {
+        writeln!(text, "{}", names.apply(line)).expect("a string takes any text");
     }
     let mut files = BTreeMap::new();
     read_folder(&shop.join("forge"), "forge", &mut files);
@@ -77,8 +78,8 @@ pub(crate) fn end_state(shop: &Shop) -> String {
     for good in good_records(&records) {
         writeln!(text, "ledger: {}", names.apply(&good)).expect("a string takes any text");
     }
-    assert_only_locked_images(&repository);
-    assert_one_release_each(&repository);
+    assert_only_locked_images(&repository, &lines);
+    assert_one_release_each(names.refs.values());
     text
 }
 
@@ -108,16 +109,24 @@ pub(crate) fn assert_chain(records: &[LedgerRecord]) {
     }
 }
 
+/// Every line of every file of some refs: `REF:PATH:LINE`.
+fn lines_of(repository: &Repository, refs: &[&str]) -> String {
+    if refs.is_empty() {
+        return String::new();
+    }
+    repository.git(&[&["grep", "--no-color", ""], refs, &["--", "."]].concat())
+}
+
 /// Each image of a render branch is one of the lock in the commit that the branch says it was rendered from.
-fn assert_only_locked_images(repository: &Repository) {
+fn assert_only_locked_images(repository: &Repository, lines_of_branches: &str) {
     for environment in ["staging", "production"] {
-        let branch = format!("refs/heads/deploy/{environment}");
-        let found = repository.try_git(&["grep", "--no-color", "-h", "-E", "^[ -]*(image|commit): ", &branch]);
+        let branch = format!("refs/heads/deploy/{environment}:");
         let values = |key: &str| -> Vec<String> {
-            let lines = found.stdout.lines().map(|line| line.trim_start_matches([' ', '-']));
+            let lines = lines_of_branches.lines().filter_map(|line| line.strip_prefix(&branch)?.split_once(':'));
+            let lines = lines.map(|(_, line)| line.trim_start_matches([' ', '-']));
             lines.filter_map(|line| Some(line.strip_prefix(key)?.trim().trim_matches('"').to_owned())).collect()
         };
-        let (images, commits) = (values("image:"), values("commit:"));
+        let (images, commits) = (values("image: "), values("commit: "));
         if images.is_empty() {
             continue;
         }
@@ -132,9 +141,9 @@ fn assert_only_locked_images(repository: &Repository) {
 }
 
 /// No two tags carry one release.
-fn assert_one_release_each(repository: &Repository) {
-    let messages = repository.git(&["for-each-ref", "--format=%(contents)", "refs/tags"]);
-    let releases: Vec<&str> = messages.lines().filter(|line| line.to_lowercase().starts_with("release-id: ")).collect();
+fn assert_one_release_each<'a>(refs: impl Iterator<Item = &'a Reference>) {
+    let lines = refs.filter(|reference| reference.kind == "tag").flat_map(|tag| tag.message.lines());
+    let releases: Vec<&str> = lines.filter(|line| line.to_lowercase().starts_with("release-id: ")).collect();
     let different: BTreeSet<&&str> = releases.iter().collect();
     assert_eq!(releases.len(), different.len(), "a release has two tags: {releases:?}");
 }
@@ -143,37 +152,74 @@ fn assert_one_release_each(repository: &Repository) {
 struct Names {
     refs: BTreeMap<String, Reference>,
     commits: BTreeMap<String, String>,
+    graph: Graph,
 }
 
 struct Reference {
-    commit: String,
+    /// `tag` for one with a message of its own.
     kind: String,
+    commit: String,
+    tree: String,
+    message: String,
+}
+
+/// The parents of every commit that a ref reaches.
+struct Graph(BTreeMap<String, Vec<String>>);
+
+impl Graph {
+    fn of(repository: &Repository) -> Self {
+        let lines = repository.git(&["rev-list", "--all", "--parents"]);
+        let commits = lines.lines().map(|line| {
+            let mut ids = line.split(' ').map(str::to_owned);
+            (ids.next().expect("a line begins with a commit"), ids.collect())
+        });
+        Self(commits.collect())
+    }
+
+    /// How many commits there are from this one on, itself included.
+    fn reachable_from(&self, commit: &str) -> usize {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![commit]);
+        while let Some(commit) = open.pop() {
+            if seen.insert(commit) {
+                open.extend(self.0[commit].iter().map(String::as_str));
+            }
+        }
+        seen.len()
+    }
+
+    /// The commit and its first parents, the oldest first.
+    fn first_parents<'a>(&'a self, commit: &'a str) -> Vec<&'a str> {
+        let next = |commit: &&'a str| self.0[*commit].first().map(String::as_str);
+        let mut line: Vec<&str> = std::iter::successors(Some(commit), next).collect();
+        line.reverse();
+        line
+    }
 }
 
 impl Names {
     fn of(repository: &Repository) -> Self {
         let mut refs = BTreeMap::new();
         let mut commits = BTreeMap::new();
-        let listed =
-            repository.git(&["for-each-ref", "--format=%(refname) %(objecttype) %(objectname) %(*objectname)"]);
-        for line in listed.lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let (name, kind) = (words[0].to_owned(), words[1].to_owned());
-            let commit = (*words.last().expect("a line has words")).to_owned();
-            refs.insert(name, Reference { commit, kind });
+        let graph = Graph::of(repository);
+        // A tag with a message of its own says its commit and tree behind the star. A message can hold any character but NUL.
+        let format = "--format=%(refname)%00%(objecttype)%00%(*objectname)%(if)%(*objectname)%(then)%(else)%(objectname)%(end)%00%(*tree)%(tree)%00%(contents)%00";
+        let listed = repository.git(&["for-each-ref", format]);
+        for fields in listed.split('\0').collect::<Vec<_>>().chunks_exact(5) {
+            let [name, kind, commit, tree, message] = *<&[&str; 5]>::try_from(fields).expect("chunks of five");
+            let [kind, commit, tree, message] = [kind, commit, tree, message].map(str::to_owned);
+            refs.insert(name.trim_start().to_owned(), Reference { kind, commit, tree, message });
         }
         // Named by the branch and the way back along its first parents, so that every merge and lock commit has one.
         for branch in ["main", "staging", "dev", "deploy/staging", "deploy/production"] {
             let Some(reference) = refs.get(&format!("refs/heads/{branch}")) else { continue };
-            let line = repository.git(&["rev-list", "--first-parent", "--reverse", &reference.commit]);
-            for (index, commit) in line.lines().enumerate() {
+            for (index, commit) in graph.first_parents(&reference.commit).into_iter().enumerate() {
                 commits.entry(commit.to_owned()).or_insert_with(|| format!("<{branch}+{index}>"));
             }
         }
         for (name, reference) in &refs {
             commits.entry(reference.commit.clone()).or_insert_with(|| format!("<{name}>"));
         }
-        Self { refs, commits }
+        Self { refs, commits, graph }
     }
 
     /// Replaces ids of commits by their names, and takes out times and numbers of records.

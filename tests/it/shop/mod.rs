@@ -6,6 +6,7 @@
 
 mod images;
 pub(crate) mod ledger;
+mod start;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -105,13 +106,25 @@ impl Shop {
     /// The same with other submodules.
     pub(crate) fn with_services(services: &[&str], configuration: &str) -> Self {
         let shop = Self { sandbox: Sandbox::new() };
+        copy_folder(&start::without_configuration(services), shop.root());
+        let clone = shop.clone_folder();
+        clone.write("orchestrator.yaml", configuration).commit("services and their train");
+        // Before the forge's rules, as if it came first.
+        let without_rules = "--receive-pack=git -c core.hooksPath=/nonexistent receive-pack";
+        clone.git(&["push", "--quiet", without_rules, "origin", "dev"]);
+        shop
+    }
+
+    /// Everything of a shop but its configuration; branch `dev` is not committed yet.
+    fn start(services: &[&str]) -> Self {
+        let shop = Self { sandbox: Sandbox::new() };
         let bare = shop.sandbox.bare_repository("shop.git");
         let clone = shop.sandbox.repository("shop");
         clone.git(&["remote", "add", "origin", "../shop.git"]);
         clone.write("README.md", "# A shop\n").commit("an empty shop");
         clone.git(&["push", "--quiet", "origin", "main:main", "main:staging"]);
         clone.branch("dev");
-        clone.write("orchestrator.yaml", configuration).write_executable("tests/check", CHECK);
+        clone.write_executable("tests/check", CHECK);
         // Where the environments' folders are swapped.
         clone.write(".gitignore", "/rendered/\n");
         for path in services {
@@ -120,8 +133,6 @@ impl Shop {
             let commit = shop.new_version(name, 1, Built::Yes);
             clone.submodule(path, &format!("../{name}.git"), &commit);
         }
-        clone.commit("services and their train");
-        clone.git(&["push", "--quiet", "origin", "dev"]);
         bare.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
         shop.in_root(FORGE).run().expect_code(0);
         shop
@@ -382,7 +393,10 @@ fn copy_folder(from: &Path, to: &Path) {
         if entry.file_type().expect("the entry is there").is_dir() {
             copy_folder(&source, &target);
         } else if source.components().any(|part| matches!(part.as_os_str().to_str(), Some("objects" | "blobs"))) {
-            fs::hard_link(&source, &target).expect("both lie in the temporary folder");
+            // Another file system takes no link.
+            fs::hard_link(&source, &target)
+                .or_else(|_| fs::copy(&source, &target).map(drop))
+                .expect("the file can be linked or copied");
         } else {
             fs::copy(&source, &target).expect("the file can be copied");
         }
