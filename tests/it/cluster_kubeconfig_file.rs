@@ -98,8 +98,8 @@ fn logging_in(cluster: &Cluster, program: &str) -> String {
     let (before, rest) = cluster.kubeconfig().split_once("user: {").expect("the test knows the kubeconfig");
     let (_, after) = rest.split_once('}').expect("a map ends");
     let exec = format!(
-        "apiVersion: client.authentication.k8s.io/v1beta1, command: {program}, args: [get-token, --client-secret=canary-of-args], env: [{{ name: SHOP_REGION, \
-         value: east }}]"
+        "apiVersion: client.authentication.k8s.io/v1beta1, command: {program}, args: [get-token, --client-secret=canary-of-args, \
+         --login=user:canary-of-parts], env: [{{ name: SHOP_REGION, value: east }}]"
     );
     format!("{before}user: {{ exec: {{ {exec} }} }}{after}")
 }
@@ -145,7 +145,7 @@ printf '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredent
     assert_eq!(staging.revisions(), 1, "helm logged in as well");
     assert_eq!(
         fs::read_to_string(home.join("started")).unwrap(),
-        "get-token --client-secret=canary-of-args east unset\n"
+        "get-token --client-secret=canary-of-args --login=user:canary-of-parts east unset\n"
     );
     assert!(!run.text().contains(token), "{run}");
 
@@ -154,7 +154,7 @@ printf '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredent
     let failed = ends("plan staging", 13);
     assert!(failed.stderr().contains("its login program gives no credentials"), "{failed}");
     assert!(failed.stderr().contains("no session: log in first") && !failed.text().contains(token), "{failed}");
-    write("echo \"usage: $*\" >&2; exit 3");
+    write("echo \"usage: $*; no login with canary-of-parts\" >&2; exit 3");
     let failed = ends("plan staging", 13);
     assert!(failed.stderr().contains("exit status 3: usage: ***") && !failed.text().contains("canary"), "{failed}");
     // Nor where it is ended, which a deadline does at once.

@@ -1,7 +1,7 @@
 //! Logging in by a program that a kubeconfig names (`exec`): what the program is told, what its answer means, and how long
 //! that is used. Who starts it is the caller.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -96,15 +96,25 @@ impl LoginProgram {
         self.variables.keys().map(String::as_str).filter(|name| *name != EXEC_INFO)
     }
 
-    /// What the kubeconfig itself gives the program, each of which may be a secret: values of variables, arguments that are no
-    /// options, and the values of those that are (`--client-secret=…`).
-    pub fn own_values(&self) -> impl Iterator<Item = &str> {
-        let variables = self.variables.iter().filter(|(name, _)| *name != EXEC_INFO).map(|(_, value)| value.as_str());
-        let arguments = self.arguments.iter().filter_map(|argument| match argument.split_once('=') {
-            Some((_, value)) => Some(value),
-            None => Some(argument.as_str()).filter(|argument| !argument.starts_with('-')),
-        });
-        variables.chain(arguments)
+    /// What the kubeconfig itself gives the program, each of which may be a secret: values of variables and arguments, and the
+    /// parts of both (`--client-secret=…`, `user:…`, those of a URL) from eight bytes on. Flags and the program's own name are
+    /// none.
+    pub fn own_values(&self) -> BTreeSet<&str> {
+        let mut values = BTreeSet::new();
+        for (_, value) in self.variables.iter().filter(|(name, _)| *name != EXEC_INFO) {
+            values.insert(value.as_str());
+            values.extend(parts(value));
+        }
+        for argument in &self.arguments {
+            let (flag, value) = flag_and_value(argument);
+            values.insert(value);
+            // Before the value nothing is secret but a glued one: `-p…`.
+            values.extend(flag.filter(|flag| !is_flag(flag)).and_then(|flag| flag.get(2..)));
+            values.extend(parts(value));
+        }
+        let name = self.command.rsplit('/').next().unwrap_or_default();
+        values.retain(|value| !value.is_empty() && *value != name && *value != self.command);
+        values
     }
 
     /// What the program has printed means; the reason why it is no login holds nothing of it.
@@ -142,6 +152,34 @@ impl LoginProgram {
         };
         Ok(Credential { token: token.map(SecretString::from), certificate, lives })
     }
+}
+
+/// Shorter parts cannot be told from ordinary words.
+const SHORTEST_PART: usize = 8;
+/// What separates the parts of a value, from the outermost.
+const SEPARATORS: [&[char]; 6] =
+    [&[' ', '\n', '\t', '"', '\'', '{', '}', '[', ']'], &[',', ';'], &['='], &['@'], &[':'], &['/', '?', '&', '#']];
+
+/// The parts of a value, also those that have parts themselves: of `a=b:c` it is `b:c` as well as `b` and `c`.
+fn parts(value: &str) -> BTreeSet<&str> {
+    let (mut found, mut whole) = (BTreeSet::new(), vec![value]);
+    for separators in SEPARATORS {
+        whole = whole.into_iter().flat_map(|part| part.split(separators)).collect();
+        found.extend(whole.iter().copied().filter(|part| part.len() >= SHORTEST_PART));
+    }
+    found
+}
+
+/// An argument that is an option, and its value: `--token=…`, `-token:…`.
+fn flag_and_value(argument: &str) -> (Option<&str>, &str) {
+    if !argument.starts_with('-') {
+        return (None, argument);
+    }
+    argument.split_once(['=', ':']).map_or((Some(argument), ""), |(flag, value)| (Some(flag), value))
+}
+
+fn is_flag(argument: &str) -> bool {
+    argument.starts_with("--") || argument.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'))
 }
 
 /// What a login program gives.
@@ -284,6 +322,40 @@ mod tests {
             let error = program(&wrong).unwrap_err();
             assert!(error.contains(told), "{error}");
         }
+    }
+
+    #[test]
+    fn t23_every_part_of_what_a_login_program_is_given_may_be_a_secret() {
+        let given = |arguments: Value, value: &str| {
+            program(&json!({ "command": "/opt/kubelogin", "apiVersion": VERSIONS[0], "args": arguments,
+                "env": [{ "name": "A", "value": value }] }))
+            .unwrap()
+        };
+        for (argument, secret) in [
+            ("--token=canary-1", "canary-1"),
+            ("--token=-canary1", "-canary1"),
+            ("-token:canary-1", "canary-1"),
+            ("-pcanary-1", "canary-1"),
+            ("canary-1", "canary-1"),
+            ("pin4", "pin4"),
+            ("user:canary-1", "canary-1"),
+            ("a=b,secret=canary-1", "canary-1"),
+            ("--set=a=b,auth=user:can/ary1,c", "can/ary1"),
+            ("https://user:canary-1@host/?x=y", "canary-1"),
+            ("--url=https://host/a?x=y&token=canary-1", "canary-1"),
+            ("{\"secret\": \"canary-1\"}", "canary-1"),
+            ("--header=Bearer canary-1", "canary-1"),
+        ] {
+            let of_argument = given(json!(["--flag", argument]), "");
+            assert!(of_argument.own_values().contains(secret), "{argument}: {:?}", of_argument.own_values());
+            if !argument.starts_with("-p") {
+                let of_variable = given(json!([]), argument);
+                assert!(of_variable.own_values().contains(secret), "{argument}: {:?}", of_variable.own_values());
+            }
+        }
+        let readable =
+            given(json!(["--client-secret=canary-1", "--no-prompt", "-insecure-tls", "kubelogin", "a:b"]), "");
+        assert_eq!(readable.own_values(), BTreeSet::from(["canary-1", "a:b"]));
     }
 
     #[test]
