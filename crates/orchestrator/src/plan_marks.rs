@@ -42,7 +42,8 @@ impl PlanMarks {
         match found {
             Ok(headroom) => {
                 marks.quotas = headroom.effects.iter().map(quota_use).collect();
-                marks.unknown = headroom.refused.into_iter().chain(headroom.unknown).collect();
+                marks.unknown =
+                    headroom.refused.into_iter().chain(headroom.unknown).chain(headroom.uncounted).collect();
             }
             Err(reason) => marks.unknown.push(format!("what the deployment needs of quotas is not known: {reason}")),
         }

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::capacity::pods::{Defaults, amounts, container, list, pod_amounts};
-use crate::capacity::quota::{Counts, Quota, ephemeral_claims};
+use crate::capacity::quota::{Counts, Quota, claims, ephemeral_claims};
+use crate::capacity::workloads::pod_spec;
 use crate::capacity::{Amounts, Demand};
 use crate::object::{Object, ObjectKey};
-use crate::references::pod_spec;
 
 /// What a quota that bounds it demands of each container.
 const DEMANDED: [(&str, &str, &str); 6] = [
@@ -39,11 +39,7 @@ pub(super) fn refusals(
         }
     }
     let wanted = demand.wanted;
-    let mut claims: Vec<&Value> = Vec::new();
-    if demand.live.is_none() {
-        claims.extend(wanted.list("/spec/volumeClaimTemplates").iter().filter_map(|claim| claim.get("spec")));
-        claims.extend(wanted.key().kind.is("", "PersistentVolumeClaim").then(|| wanted.at("/spec")).flatten());
-    }
+    let mut claims: Vec<&Value> = claims(wanted).filter(|_| demand.live.is_none()).collect();
     claims.extend(pod_spec(wanted).filter(|spec| makes_pods(demand, spec)).into_iter().flat_map(ephemeral_claims));
     for range in limit_ranges {
         refusing.claims(range, &claims);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::capacity::placement::holds;
+use crate::capacity::workloads::pod_spec;
 use crate::object::{Object, ObjectKey};
-use crate::references::pod_spec;
 
 /// Where a pod's rules about other pods stand, below its spec.
 const ANTI: &str = "/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution";

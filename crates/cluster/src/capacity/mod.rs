@@ -6,13 +6,16 @@
 mod admission;
 mod affinity;
 mod autoscaled;
+mod classes;
 mod placement;
 mod pods;
 mod quantity;
 mod quota;
+mod workloads;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::discovery::{Resource, defined_resources};
 use crate::object::Object;
 pub use placement::{Unplaced, placement};
 pub use quantity::{Amount, QuantityError};
@@ -41,6 +44,12 @@ pub struct Bounds<'a> {
     pub limit_ranges: &'a [Object],
     /// How many nodes a new `DaemonSet` runs on.
     pub nodes: i64,
+    /// What the API server serves: a quota counts objects by the plural of their kind.
+    pub resources: &'a [Resource],
+    /// The storage classes of the cluster; absent where they may not be read.
+    pub storage_classes: Option<&'a [Object]>,
+    /// The priority classes of the cluster; absent where they may not be read.
+    pub priority_classes: Option<&'a [Object]>,
 }
 
 /// An amount that a quota does not have.
@@ -104,6 +113,8 @@ pub struct Headroom {
     pub refused: BTreeSet<String>,
     /// What could not be computed, so that it does not count as fitting.
     pub unknown: BTreeSet<String>,
+    /// Custom resources that make pods which their shape does not let count.
+    pub uncounted: BTreeSet<String>,
 }
 
 impl Headroom {
@@ -128,14 +139,14 @@ struct Growth {
 /// Compares what a deployment needs with what the quotas have left.
 pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
     let mut report = Headroom::default();
-    let raised = autoscaled::raised(demands);
-    let demands: Vec<Demand<'_>> = demands
-        .iter()
-        .enumerate()
-        .map(|(place, demand)| Demand { wanted: raised.get(&place).unwrap_or(demand.wanted), ..*demand })
-        .collect();
-    let defaults = pods::Defaults::of(bounds.limit_ranges, &mut report.unknown);
+    let replaced = workloads::replaced(demands);
+    let demands = workloads::with(demands, &replaced);
+    report.uncounted = workloads::uncounted(&demands);
+    let defaults = pods::Defaults::of(bounds, &mut report.unknown);
     let quotas: Vec<_> = bounds.quotas.iter().map(|quota| quota::Quota::of(quota, &mut report.unknown)).collect();
+    report.unknown.extend(classes::unreadable(&demands, &quotas, bounds));
+    let mut resources = bounds.resources.to_vec();
+    resources.extend(defined_resources(demands.iter().map(|demand| demand.wanted)));
     for demand in &demands {
         let refused = admission::refusals(demand, &quotas, bounds.limit_ranges, &defaults, &mut report.unknown);
         report.refused.extend(refused);
@@ -150,7 +161,7 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
             let mut after = BTreeMap::<String, Amounts>::new();
             let mut rolling: BTreeSet<String> = BTreeSet::new();
             for demand in demands.iter().filter(|demand| demand.wave == wave) {
-                let growth = quota.growth(demand, &defaults, bounds.nodes, &mut report.unknown);
+                let growth = quota.growth(demand, &defaults, bounds.nodes, &resources, &mut report.unknown);
                 add(services.entry(demand.service.to_owned()).or_default(), &growth.peak);
                 if !demand.ends_with_wave {
                     add(after.entry(demand.service.to_owned()).or_default(), &growth.settled);
@@ -213,6 +224,11 @@ pub fn headroom(demands: &[Demand<'_>], bounds: &Bounds<'_>) -> Headroom {
         }
     }
     report
+}
+
+/// Sentences about custom resources whose pods are not counted.
+pub fn uncounted(demands: &[Demand<'_>]) -> BTreeSet<String> {
+    workloads::uncounted(&workloads::with(demands, &workloads::replaced(demands)))
 }
 
 fn add(sum: &mut Amounts, more: &Amounts) {

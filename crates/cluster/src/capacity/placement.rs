@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::capacity::affinity::{Neighbour, Place, kept_away};
 use crate::capacity::pods::{Defaults, pod_amounts};
 use crate::capacity::quota::Counts;
+use crate::capacity::workloads::{self, pod_spec};
 use crate::capacity::{Amount, Amounts, Bounds, Demand};
 use crate::object::{Object, ObjectKey};
-use crate::references::pod_spec;
 
 /// Pods of one object for which no node has room.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,7 +31,9 @@ pub struct Unplaced {
 /// spreading of pods, are not computed. A pod of a `DaemonSet` has a node of its own to be on.
 pub fn placement(demands: &[Demand<'_>], bounds: &Bounds<'_>, nodes: &[Object], pods: &[Object]) -> Vec<Unplaced> {
     let mut unknown = BTreeSet::new();
-    let defaults = Defaults::of(bounds.limit_ranges, &mut unknown);
+    let replaced = workloads::replaced(demands);
+    let demands = &workloads::with(demands, &replaced);
+    let defaults = Defaults::of(bounds, &mut unknown);
     let running: Vec<&Object> = pods.iter().filter(|pod| occupies(pod)).collect();
     let mut rooms: Vec<Room<'_>> = nodes.iter().filter_map(Room::of).collect();
     for room in &mut rooms {

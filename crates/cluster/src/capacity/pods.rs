@@ -2,20 +2,21 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::capacity::{Amount, Amounts};
-use crate::object::Object;
+use crate::capacity::classes::DefaultClasses;
+use crate::capacity::{Amount, Amounts, Bounds};
 
-/// What a namespace gives to containers that do not name an amount.
+/// What a namespace gives to containers that do not name an amount, and a cluster to what names no class.
 #[derive(Debug, Default)]
 pub(super) struct Defaults {
     requests: Amounts,
     limits: Amounts,
+    pub(super) classes: DefaultClasses,
 }
 
 impl Defaults {
-    pub(super) fn of(limit_ranges: &[Object], unknown: &mut BTreeSet<String>) -> Self {
-        let mut defaults = Self::default();
-        for range in limit_ranges {
+    pub(super) fn of(bounds: &Bounds<'_>, unknown: &mut BTreeSet<String>) -> Self {
+        let mut defaults = Self { classes: DefaultClasses::of(bounds), ..Self::default() };
+        for range in bounds.limit_ranges {
             let containers = |item: &&Value| item.get("type").and_then(Value::as_str) == Some("Container");
             for item in range.list("/spec/limits").iter().filter(containers) {
                 defaults.requests.extend(amounts(item.get("defaultRequest"), unknown));

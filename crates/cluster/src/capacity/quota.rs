@@ -3,9 +3,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::capacity::pods::{Defaults, amounts, list, pod_amounts};
+use crate::capacity::workloads::{custom_replicas, is_custom, pod_spec};
 use crate::capacity::{Amount, Amounts, Demand, Growth};
+use crate::discovery::Resource;
 use crate::object::Object;
-use crate::references::pod_spec;
 
 /// One quota: what is free, and which pods it counts.
 pub(super) struct Quota {
@@ -59,6 +60,7 @@ impl Quota {
         demand: &Demand<'_>,
         defaults: &Defaults,
         nodes: i64,
+        resources: &[Resource],
         unknown: &mut BTreeSet<String>,
     ) -> Growth {
         let mut growth = Growth::default();
@@ -83,15 +85,64 @@ impl Quota {
             growth.settled.insert(resource.clone(), settled);
         }
         if self.scopes.is_empty() {
-            let own = if demand.live.is_none() { object_counts(demand.wanted, unknown) } else { Amounts::new() };
-            for (resource, amount) in own.into_iter().chain(made_by_controllers(demand)) {
-                for part in [&mut growth.peak, &mut growth.settled] {
+            let mut own = made_by_controllers(demand);
+            self.count_object(demand, resources, &mut own, unknown);
+            super::add(&mut own, &object_counts(demand.wanted, demand, counts.new, defaults, unknown));
+            if let Some(live) = demand.live {
+                let keeps_claims = demand.wanted.text(WHEN_SCALED) != Some("Delete");
+                let replicas = if keeps_claims { counts.old.min(counts.new) } else { counts.old };
+                for (resource, amount) in object_counts(live, demand, replicas, defaults, unknown) {
+                    let entry = own.entry(resource).or_default();
+                    *entry = *entry - amount;
+                }
+            }
+            for (resource, amount) in own {
+                for (part, amount) in [(&mut growth.peak, amount.max(Amount::default())), (&mut growth.settled, amount)]
+                {
                     let entry = part.entry(resource.clone()).or_default();
                     *entry = *entry + amount;
                 }
             }
         }
         growth
+    }
+
+    /// A new object by the plural of its kind.
+    fn count_object(
+        &self,
+        demand: &Demand<'_>,
+        resources: &[Resource],
+        counts: &mut Amounts,
+        unknown: &mut BTreeSet<String>,
+    ) {
+        let key = demand.wanted.key();
+        if demand.live.is_some() || key.kind.is("", "Pod") {
+            return;
+        }
+        let group = if key.kind.group.is_empty() { String::new() } else { format!(".{}", key.kind.group) };
+        if let Some(resource) = resources.iter().find(|resource| resource.kind.is(&key.kind.group, &key.kind.kind)) {
+            counts.insert(format!("count/{}{group}", resource.plural), Amount::whole(1));
+            return;
+        }
+        let counted = self.hard.keys().filter_map(|name| name.strip_prefix("count/"));
+        if let Some(name) =
+            counted.into_iter().find(|name| name.split_once('.').map_or("", |(_, group)| group) == key.kind.group)
+        {
+            let quota = &self.name;
+            unknown.insert(format!(
+                "quota {quota}: whether `count/{name}` counts {key} is not known, since the API server does not name the kind"
+            ));
+        }
+    }
+
+    /// Whether it bounds claims by their storage class.
+    pub(super) fn is_by_storage_class(&self) -> bool {
+        self.hard.keys().any(|resource| resource.contains(".storageclass.storage.k8s.io/"))
+    }
+
+    /// Whether it counts pods by their priority class.
+    pub(super) fn is_by_priority(&self) -> bool {
+        self.scopes.iter().any(|scope| matches!(scope, Scope::Priority(..)))
     }
 
     /// What a pod of an object counts as; empty where this quota does not count it.
@@ -105,7 +156,8 @@ impl Quota {
                 sized != *wanted
             }
             Scope::Priority(classes, wanted) => {
-                let class = spec.get("priorityClassName").and_then(Value::as_str);
+                let named = spec.get("priorityClassName").and_then(Value::as_str);
+                let class = named.or(defaults.classes.priority.as_deref());
                 let is_one = class.is_some_and(|class| classes.is_empty() || classes.iter().any(|name| name == class));
                 is_one == *wanted
             }
@@ -117,13 +169,23 @@ impl Quota {
         // A quota with scopes counts pods alone.
         if self.scopes.is_empty() {
             for spec in ephemeral_claims(spec) {
-                claim(&mut amounts, Some(spec), 1, unknown);
+                claim(&mut amounts, spec, defaults.classes.storage.as_deref(), 1, unknown);
                 let number = Amounts::from([("count/persistentvolumeclaims".to_owned(), Amount::whole(1))]);
                 super::add(&mut amounts, &number);
             }
         }
         amounts
     }
+}
+
+/// What becomes of the claims of a `StatefulSet` that gets smaller.
+const WHEN_SCALED: &str = "/spec/persistentVolumeClaimRetentionPolicy/whenScaled";
+
+/// The claim that an object is, or those that it makes for each of its pods to keep.
+pub(super) fn claims(object: &Object) -> impl Iterator<Item = &Value> {
+    let own = object.key().kind.is("", "PersistentVolumeClaim").then(|| object.at("/spec")).flatten();
+    let templates = object.list("/spec/volumeClaimTemplates").iter().filter_map(|claim| claim.get("spec"));
+    own.into_iter().chain(templates)
 }
 
 /// Claims that each pod brings for itself.
@@ -208,6 +270,7 @@ impl Counts {
             "DaemonSet" => object.integer("/status/desiredNumberScheduled").unwrap_or(nodes),
             // Its runs come later, by its schedule.
             "CronJob" => 0,
+            _ if is_custom(object) => custom_replicas(object).unwrap_or(0),
             _ => object.integer("/spec/replicas").unwrap_or(1),
         };
         let old = demand.live.map_or(0, pods);
@@ -220,28 +283,38 @@ impl Counts {
         // Another label or annotation replaces the pods as well.
         let template = |object: &Object| object.at("/spec/template").or_else(|| object.at("/spec")).cloned();
         let is_same = demand.live.is_some_and(|live| template(live) == template(wanted));
-        let is_deployment = wanted.key().kind.is("apps", "Deployment");
+        // As far as is known of custom resources, they roll as a Deployment does.
+        let is_custom = is_custom(wanted);
+        let is_rolling = is_custom || wanted.key().kind.is("apps", "Deployment");
+        let strategy = if is_custom { "/spec/strategy/canary" } else { "/spec/strategy/rollingUpdate" };
+        // Old and new pods stand side by side until all are switched.
+        let is_doubled = is_custom
+            && ["/spec/strategy/blueGreen", "/spec/strategy/canary/trafficRouting"]
+                .iter()
+                .any(|key| wanted.at(key).is_some());
         let is_recreated = wanted.text("/spec/strategy/type") == Some("Recreate");
-        let surge = |pointer: &str, default: &str, up: bool| {
-            let value = wanted.at(pointer).cloned().unwrap_or_else(|| default.into());
+        let surge = |key: &str, default: &str, up: bool| {
+            let value = wanted.at(&format!("{strategy}/{key}")).cloned().unwrap_or_else(|| default.into());
             percent_of(&value, new, up)
         };
         let step = if is_same || old == 0 {
             0
-        } else if is_deployment {
-            let more = surge("/spec/strategy/rollingUpdate/maxSurge", "25%", true);
+        } else if is_doubled {
+            new
+        } else if is_rolling {
+            let more = surge("maxSurge", "25%", true);
             // Old pods count until they are gone, so that one that may be missing is still there.
-            more + surge("/spec/strategy/rollingUpdate/maxUnavailable", "25%", false).max(i64::from(more == 0))
+            more + surge("maxUnavailable", "25%", false).max(i64::from(more == 0))
         } else {
             0
         };
-        let missing = surge("/spec/strategy/rollingUpdate/maxUnavailable", "25%", false);
+        let missing = surge("maxUnavailable", "25%", false);
         Self {
-            may_be_missing: !is_deployment || is_recreated || missing > 0,
+            may_be_missing: !is_rolling || is_recreated || missing > 0,
             old,
             new,
             most: old.max(new) + step.min(new),
-            is_replaced_first: !is_same && (!is_deployment || is_recreated),
+            is_replaced_first: !is_same && (!is_rolling || is_recreated),
             is_replaced: !is_same && old > 0,
             ends: wanted.key().kind.is("batch", "Job"),
         }
@@ -258,21 +331,24 @@ fn percent_of(value: &Value, pods: i64, up: bool) -> i64 {
     }
 }
 
-/// What the object itself counts as, apart from its pods.
-fn object_counts(object: &Object, unknown: &mut BTreeSet<String>) -> Amounts {
+/// What the object itself counts as by other names than that of its kind, apart from its pods; `replicas` is how many of them
+/// have claims.
+fn object_counts(
+    object: &Object,
+    demand: &Demand<'_>,
+    replicas: i64,
+    defaults: &Defaults,
+    unknown: &mut BTreeSet<String>,
+) -> Amounts {
     let kind = &object.key().kind;
     let one = Amount::whole(1);
     let mut counts = Amounts::new();
-    let plural = format!("{}s", kind.kind.to_lowercase());
-    let plural = if kind.kind == "Ingress" { "ingresses".to_owned() } else { plural };
-    let name = if kind.group.is_empty() { plural.clone() } else { format!("{plural}.{}", kind.group) };
-    if kind.kind != "Pod" {
-        counts.insert(format!("count/{name}"), one);
-    }
     match (kind.group.as_str(), kind.kind.as_str()) {
-        ("", "ConfigMap" | "Secret" | "ReplicationController") => drop(counts.insert(plural, one)),
+        ("", "ConfigMap") => drop(counts.insert("configmaps".to_owned(), one)),
+        ("", "Secret") => drop(counts.insert("secrets".to_owned(), one)),
+        ("", "ReplicationController") => drop(counts.insert("replicationcontrollers".to_owned(), one)),
         ("", "Service") => {
-            counts.insert(plural, one);
+            counts.insert("services".to_owned(), one);
             // A load balancer that needs no node ports counts those that are named.
             let allocates = object.at("/spec/allocateLoadBalancerNodePorts").and_then(Value::as_bool) != Some(false);
             let is_named = |port: &&Value| port.get("nodePort").and_then(Value::as_i64).is_some_and(|port| port != 0);
@@ -288,11 +364,18 @@ fn object_counts(object: &Object, unknown: &mut BTreeSet<String>) -> Amounts {
                 Some(_) | None => {}
             }
         }
-        ("", "PersistentVolumeClaim") => claim(&mut counts, object.at("/spec"), 1, unknown),
+        ("", "PersistentVolumeClaim") => {
+            // One that is there keeps its class.
+            let own = demand.live.and_then(|live| live.text("/spec/storageClassName"));
+            for spec in claims(object) {
+                claim(&mut counts, spec, own.or(defaults.classes.storage.as_deref()), 1, unknown);
+            }
+        }
         ("apps", "StatefulSet") => {
-            let replicas = object.integer("/spec/replicas").unwrap_or(1);
-            for template in object.list("/spec/volumeClaimTemplates") {
-                claim(&mut counts, template.get("spec"), replicas, unknown);
+            for spec in claims(object) {
+                claim(&mut counts, spec, defaults.classes.storage.as_deref(), replicas, unknown);
+                let number = Amounts::from([("count/persistentvolumeclaims".to_owned(), one * replicas)]);
+                super::add(&mut counts, &number);
             }
         }
         _ => {}
@@ -312,23 +395,19 @@ fn made_by_controllers(demand: &Demand<'_>) -> Amounts {
         ("", "Service") if demand.live.is_none() => &["count/endpoints", "count/endpointslices.discovery.k8s.io"],
         _ => &[],
     };
-    let mut made: Amounts = names.iter().map(|name| ((*name).to_owned(), Amount::whole(1))).collect();
-    if kind.is("apps", "StatefulSet") && demand.live.is_none() {
-        let claims = i64::try_from(wanted.list("/spec/volumeClaimTemplates").len()).unwrap_or(i64::MAX);
-        let replicas = wanted.integer("/spec/replicas").unwrap_or(1);
-        made.insert("count/persistentvolumeclaims".to_owned(), Amount::whole(claims.saturating_mul(replicas)));
-    }
-    made
+    names.iter().map(|name| ((*name).to_owned(), Amount::whole(1))).collect()
 }
 
-fn claim(counts: &mut Amounts, spec: Option<&Value>, times: i64, unknown: &mut BTreeSet<String>) {
-    let requests = spec.and_then(|spec| spec.pointer("/resources/requests"));
-    let storage = amounts(requests, unknown).get("storage").copied().unwrap_or_default();
+/// `class` is the one that it gets where it names none.
+fn claim(counts: &mut Amounts, spec: &Value, class: Option<&str>, times: i64, unknown: &mut BTreeSet<String>) {
+    let storage = amounts(spec.pointer("/resources/requests"), unknown).get("storage").copied().unwrap_or_default();
     let mut more = Amounts::from([
         ("persistentvolumeclaims".to_owned(), Amount::whole(1) * times),
         ("requests.storage".to_owned(), storage * times),
     ]);
-    if let Some(class) = spec.and_then(|spec| spec.get("storageClassName")).and_then(Value::as_str) {
+    // An empty name asks for none.
+    let named = spec.get("storageClassName").and_then(Value::as_str);
+    if let Some(class) = named.or(class).filter(|class| !class.is_empty()) {
         let class = format!("{class}.storageclass.storage.k8s.io");
         more.insert(format!("{class}/requests.storage"), storage * times);
         more.insert(format!("{class}/persistentvolumeclaims"), Amount::whole(1) * times);

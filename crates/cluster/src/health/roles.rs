@@ -82,9 +82,14 @@ impl Connection {
             }
         }
         let of_cluster = rights.entry(None).or_default();
-        // The room on nodes, beside the pods of all namespaces.
-        for resource in ["nodes", "pods"] {
-            of_cluster.insert((String::new(), resource.to_owned(), "list".to_owned()), BTreeSet::new());
+        // The room on nodes, beside the pods of all namespaces, and what quotas count by where an object names no class.
+        for (group, resource) in [
+            ("", "nodes"),
+            ("", "pods"),
+            ("storage.k8s.io", "storageclasses"),
+            ("scheduling.k8s.io", "priorityclasses"),
+        ] {
+            of_cluster.insert((group.to_owned(), resource.to_owned(), "list".to_owned()), BTreeSet::new());
         }
         let mut roles = Roles::default();
         for (place, rights) in rights {

@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::capacity::{Amount, Bounds, Demand, Headroom, Shortage, headroom, placement};
+use crate::capacity::{Amount, Bounds, Demand, Headroom, Shortage, headroom, placement, uncounted};
 use crate::connection::{Connection, Selection};
 use crate::error::ClusterError;
 use crate::health::HealthAnswer;
@@ -39,7 +39,22 @@ impl Connection {
         // Without the right to list nodes, a new DaemonSet counts as one pod.
         let nodes = self.list(&Kind::new("v1", "Node"), None, &Selection::default()).await;
         let nodes = nodes.map_or(1, |nodes| i64::try_from(nodes.len()).unwrap_or(i64::MAX));
-        Ok(Some(headroom(demands, &Bounds { quotas: &quotas, limit_ranges: &limit_ranges, nodes })))
+        // A class that may not be read is missed only where a quota counts by it.
+        let (storage, priority) = tokio::join!(
+            self.of_cluster("storage.k8s.io/v1", "StorageClass"),
+            self.of_cluster("scheduling.k8s.io/v1", "PriorityClass")
+        );
+        let discovery = self.discovery().await.map_err(|error| ("kinds", error))?;
+        let resources: Vec<_> = discovery.resources().cloned().collect();
+        let bounds = Bounds {
+            quotas: &quotas,
+            limit_ranges: &limit_ranges,
+            nodes,
+            resources: &resources,
+            storage_classes: storage.as_deref(),
+            priority_classes: priority.as_deref(),
+        };
+        Ok(Some(headroom(demands, &bounds)))
     }
 
     /// Whether the nodes have room for the pods that come.
@@ -53,7 +68,7 @@ impl Connection {
             (_, Err(error)) => return HealthAnswer::of_error(&error, "list pods in all namespaces"),
         };
         let limit_ranges = limits.unwrap_or_default();
-        let bounds = Bounds { quotas: &[], limit_ranges: &limit_ranges, nodes: 0 };
+        let bounds = Bounds { limit_ranges: &limit_ranges, ..Bounds::default() };
         let unplaced = placement(demands, &bounds, &nodes, &pods);
         let sentences = unplaced.iter().map(|one| {
             let (object, reasons) = (&one.object, one.reasons.join(", "));
@@ -61,7 +76,12 @@ impl Connection {
             let place = if object.kind.is("apps", "DaemonSet") { "its own node" } else { "any node" };
             format!("{}: {} {pods} of {object} {find} no room on {place}: {reasons}", one.service, one.pods)
         });
-        HealthAnswer::of(sentences.collect(), Vec::new(), "the nodes have room for the pods that come")
+        let well = "the nodes have room for the pods that come";
+        HealthAnswer::of(sentences.collect(), Vec::new(), beside(well, &uncounted(demands)))
+    }
+
+    async fn of_cluster(&self, version: &str, kind: &str) -> Option<Vec<Object>> {
+        self.list(&Kind::new(version, kind), None, &Selection::default()).await.ok()
     }
 
     async fn limits(&self, namespace: &str) -> Result<Vec<Object>, ClusterError> {
@@ -76,7 +96,12 @@ impl Connection {
 fn judge_quota(report: &Headroom) -> HealthAnswer {
     let wrong = report.shortages.iter().map(sentence).chain(report.refused.iter().cloned()).collect();
     let unknown = report.unknown.iter().cloned().collect();
-    HealthAnswer::of(wrong, unknown, "every quota has room for the deployment")
+    HealthAnswer::of(wrong, unknown, beside("every quota has room for the deployment", &report.uncounted))
+}
+
+/// What is well, and what is not counted in it.
+fn beside(well: &str, uncounted: &BTreeSet<String>) -> String {
+    std::iter::once(well).chain(uncounted.iter().map(String::as_str)).collect::<Vec<_>>().join("; ")
 }
 
 /// What is short, what needs it, and the change that would fix it.

@@ -1,10 +1,10 @@
 //! Whether a deployment fits into the quotas of its namespace, at its highest moment.
 
-use cluster::Object;
 use cluster::capacity::{Amount, Bounds, Demand, Headroom, headroom, placement};
+use cluster::{Object, Resource, defined_resources};
 use serde_json::{Value, json};
 
-fn object(kind: &str, version: &str, fields: &Value) -> Object {
+pub(crate) fn object(kind: &str, version: &str, fields: &Value) -> Object {
     let mut object = json!({ "apiVersion": version, "kind": kind, "metadata": { "name": "x", "namespace": "shop" } });
     for (key, value) in fields.as_object().unwrap() {
         object[key] = value.clone();
@@ -13,7 +13,7 @@ fn object(kind: &str, version: &str, fields: &Value) -> Object {
 }
 
 /// A quota that has all of `hard`, of which `used` is in use.
-fn quota(hard: &Value, used: &Value) -> Object {
+pub(crate) fn quota(hard: &Value, used: &Value) -> Object {
     object("ResourceQuota", "v1", &json!({ "spec": { "hard": hard }, "status": { "hard": hard, "used": used } }))
 }
 
@@ -28,11 +28,35 @@ fn deployment(replicas: i64, image: &str, memory: &str, strategy: &Value) -> Obj
     )
 }
 
-fn fits(demands: &[Demand<'_>], quotas: &[Object]) -> Headroom {
-    headroom(demands, &Bounds { quotas, limit_ranges: &[], nodes: 3 })
+pub(crate) fn definition(group: &str, kind: &str, plural: &str) -> Object {
+    let names = json!({ "kind": kind, "plural": plural });
+    object(
+        "CustomResourceDefinition",
+        "apiextensions.k8s.io/v1",
+        &json!({ "spec": { "group": group, "names": names, "versions": [{ "name": "v1" }] } }),
+    )
 }
 
-fn needed(report: &Headroom) -> Vec<String> {
+/// Kinds that the API server serves.
+pub(crate) fn served() -> Vec<Resource> {
+    let kinds = [
+        ("", "ConfigMap", "configmaps"),
+        ("", "Service", "services"),
+        ("apps", "Deployment", "deployments"),
+        ("batch", "Job", "jobs"),
+        ("networking.k8s.io", "NetworkPolicy", "networkpolicies"),
+        ("networking.k8s.io", "Ingress", "ingresses"),
+        ("shop.example", "Box", "boxen"),
+    ];
+    let definitions: Vec<Object> = kinds.iter().map(|(group, kind, plural)| definition(group, kind, plural)).collect();
+    defined_resources(&definitions)
+}
+
+pub(crate) fn fits(demands: &[Demand<'_>], quotas: &[Object]) -> Headroom {
+    headroom(demands, &Bounds { quotas, nodes: 3, resources: &served(), ..Bounds::default() })
+}
+
+pub(crate) fn needed(report: &Headroom) -> Vec<String> {
     assert!(report.unknown.is_empty(), "{:?}", report.unknown);
     let text = |it: &cluster::capacity::Shortage| {
         format!("{} wave {}: {} of {}, {} missing", it.resource, it.wave, it.needed, it.free, it.missing())
@@ -104,7 +128,8 @@ fn q2_pods_that_a_quota_or_a_limit_range_refuses_are_found_before() {
         let wanted = of_one(&resources);
         let demand = Demand { service: "cart", wave: 0, wanted: &wanted, live: None, ends_with_wave: false };
         let ranges: Vec<Object> = range.into_iter().collect();
-        let bounds = Bounds { quotas: std::slice::from_ref(quota), limit_ranges: &ranges, nodes: 1 };
+        let bounds =
+            Bounds { quotas: std::slice::from_ref(quota), limit_ranges: &ranges, nodes: 1, ..Bounds::default() };
         let refused: Vec<String> = headroom(&[demand], &bounds).refused.into_iter().collect();
         assert_eq!(refused.is_empty(), told.is_empty(), "{name}: {refused:?}");
         assert!(refused.concat().contains(told), "{name}: {refused:?}");
@@ -302,7 +327,7 @@ fn q2_claims_of_ephemeral_volumes_count_for_every_pod() {
         assert_eq!(needed(&fits(&[demand], &[scoped])), [""; 0]);
         let range = json!({ "type": "PersistentVolumeClaim", "max": { "storage": "100Mi" } });
         let ranges = [object("LimitRange", "v1", &json!({ "spec": { "limits": [range] } }))];
-        let refused = headroom(&[demand], &Bounds { quotas: &[], limit_ranges: &ranges, nodes: 1 }).refused;
+        let refused = headroom(&[demand], &Bounds { limit_ranges: &ranges, nodes: 1, ..Bounds::default() }).refused;
         assert!(refused.iter().any(|one| one.contains("at most 100Mi of `storage`, and a claim of")), "{refused:?}");
     }
     let same = Demand { service: "cart", wave: 0, wanted: &old, live: Some(&old), ends_with_wave: false };
@@ -387,7 +412,8 @@ fn defaults_of_the_namespace_init_containers_sidecars_and_overhead_count() {
     for (spec, resource, expected) in table {
         let (wanted, quotas) = (pod(spec.clone()), [quota(&json!({ resource: "0" }), &json!({}))]);
         let demand = [Demand { service: "cart", wave: 0, wanted: &wanted, live: None, ends_with_wave: false }];
-        let report = headroom(&demand, &Bounds { quotas: &quotas, limit_ranges: &ranges, nodes: 3 });
+        let report =
+            headroom(&demand, &Bounds { quotas: &quotas, limit_ranges: &ranges, nodes: 3, ..Bounds::default() });
         assert_eq!(report.shortages[0].needed.to_string(), expected, "{spec} {resource}");
     }
 }
@@ -450,7 +476,7 @@ fn every_kind_counts_as_its_controller_makes_pods_and_objects() {
     }
 }
 
-fn node(name: &str, zone: &str, cpu: &str) -> Object {
+pub(crate) fn node(name: &str, zone: &str, cpu: &str) -> Object {
     Object::new(json!({
         "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name, "zone": zone } },
         "status": {
@@ -487,7 +513,7 @@ fn workload(kind: &str, image: &str, cpu: &str, more: &Value, spec: &Value) -> O
     object(kind, "apps/v1", &json!({ "spec": all }))
 }
 
-fn unplaced(wanted: &Object, live: Option<&Object>, nodes: &[Object], pods: &[Object]) -> String {
+pub(crate) fn unplaced(wanted: &Object, live: Option<&Object>, nodes: &[Object], pods: &[Object]) -> String {
     let demand = Demand { service: "cart", wave: 0, wanted, live, ends_with_wave: false };
     let found = placement(&[demand], &Bounds::default(), nodes, pods);
     found.iter().map(|one| format!("{}: {}", one.pods, one.reasons.join(", "))).collect::<Vec<_>>().join("; ")

@@ -8,6 +8,7 @@ mod health;
 mod kubeconfig;
 mod live;
 mod objects;
+mod quota_counts;
 mod readiness;
 mod references;
 mod running;
