@@ -89,6 +89,16 @@ impl FromStr for FieldPath {
         if holds {
             return Err(format!("`{shown}` holds fields that decide what runs: name the field itself"));
         }
+        // Such as `*.*`, which `spec.template` matches too.
+        let is_wide = parts.iter().all(|part| match part {
+            FieldPart::Key(name) => HOLDERS.contains(&name.as_str()),
+            FieldPart::Item(..) | FieldPart::Any => true,
+        });
+        if is_wide {
+            return Err(format!(
+                "`{shown}` covers a whole object, or all of its pods: name the field itself, as `plan` and `drift` print it"
+            ));
+        }
         Ok(Self { text: text.to_owned(), parts })
     }
 }
@@ -168,9 +178,17 @@ mod tests {
             ("spec.template.spec", "holds fields that decide what runs"),
             ("spec", "holds fields that decide what runs"),
             ("*", "holds fields that decide what runs"),
+            ("*.*", "`*.*` covers a whole object"),
+            ("*.*.*", "covers a whole object"),
+            ("spec.template.*.*", "covers a whole object"),
+            ("spec.containers[*].*", "covers a whole object"),
+            ("spec.containers[name=app].*", "covers a whole object"),
         ] {
             let error = path.parse::<FieldPath>().unwrap_err();
             assert!(error.contains(told), "{path}: {error}");
+        }
+        for path in ["*.annotations.*", "spec.ports[*].*", "spec.*.replicas", "data.*", "spec.volumes[*]"] {
+            path.parse::<FieldPath>().unwrap();
         }
     }
 }

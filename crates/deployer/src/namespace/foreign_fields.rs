@@ -87,7 +87,8 @@ pub(crate) async fn foreign_fields(
         for (manager, mut fields) in written_by_others(live.list("/metadata/managedFields")) {
             fields.retain(|field| !allowed.iter().any(|container| field.contains(container)));
             let rules = noise::rules_of(noise, id);
-            let (noisy, kept) = fields.into_iter().partition(|field| noise::covers(&rules, field));
+            let (noisy, kept) =
+                fields.into_iter().partition(|field| noise::covers(&rules, field, live.value(), object));
             fields = kept;
             let noisy: Vec<String> = noisy;
             found.noise.extend(noisy.into_iter().map(|field| NoisyField {

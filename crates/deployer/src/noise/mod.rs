@@ -290,9 +290,13 @@ fn shown(item: &Value, key: &str) -> Option<String> {
     }
 }
 
-/// Whether a field that was found by its owner is noise.
-pub(crate) fn covers(rules: &[&[PathPart]], path: &str) -> bool {
+/// Whether a field that was found by its owner is noise. Where a writer has a map or list as a whole, it is so only if nothing but
+/// the noise in it is other than in the release.
+pub(crate) fn covers(rules: &[&[PathPart]], path: &str, live: &Value, stored: &Map<String, Value>) -> bool {
     let found = parts_of(path);
+    if names_proven(path) {
+        return false;
+    }
     let is_part = |(part, found): (&PathPart, &String)| match part {
         PathPart::Key(name) => name == found,
         PathPart::Item(key, value) => {
@@ -301,9 +305,23 @@ pub(crate) fn covers(rules: &[&[PathPart]], path: &str) -> bool {
         }
         PathPart::Any => true,
     };
-    // What a writer has as a whole is no larger than what differs of it: that is told by itself.
-    let is_under = |parts: &&[PathPart]| parts.iter().zip(&found).all(is_part);
-    rules.iter().any(is_under) && !names_proven(path)
+    let meant = rules.iter().copied().filter(|parts| parts.iter().zip(&found).all(is_part));
+    let (above, within): (Vec<&[PathPart]>, Vec<_>) = meant.partition(|parts| parts.len() <= found.len());
+    let rest = |value: &Value| value_at(&without(&within, value.clone()), &found).cloned();
+    !above.is_empty()
+        || !within.is_empty() && value_at(live, &found).is_some() && rest(live) == rest(&Value::Object(stored.clone()))
+}
+
+/// What stands at a path; nothing at one of an item without keys.
+fn value_at<'a>(value: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, part| match value {
+        Value::Array(items) => {
+            let keys = part.strip_prefix('[')?.strip_suffix(']')?;
+            let pairs = keys.split(',').map(|pair| pair.split_once('=')).collect::<Option<Vec<_>>>()?;
+            items.iter().find(|item| pairs.iter().all(|(key, value)| shown(item, key).as_deref() == Some(value)))
+        }
+        Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.get(part),
+    })
 }
 
 /// `a.b["c.d"][name=x]` → `a`, `b`, `c.d`, `[name=x]`.
@@ -417,7 +435,8 @@ mod tests {
                         "{rule:?}"
                     );
                 }
-                assert!(!covers(&[rule], &format!("spec.containers[name=app].{field}")), "{field}");
+                let path = format!("spec.containers[name=app].{field}");
+                assert!(!covers(&[rule], &path, &live, wanted.as_object().unwrap()), "{field}");
             }
         }
         let digest = json!({ "note": format!("cart@sha256:{}", "a".repeat(64)) });
@@ -429,15 +448,35 @@ mod tests {
     fn a_field_by_its_owner_is_noise_with_all_that_lies_below_it() {
         let rule = [key("spec"), key("template"), key("annotations"), key("a.b/c")];
         let ports = [key("spec"), key("ports"), PathPart::Item("port".to_owned(), "80".to_owned())];
-        for path in [r#"spec.template.annotations["a.b/c"]"#, r#"spec.template.annotations["a.b/c"].d"#] {
-            assert!(covers(&[&rule], path), "{path}");
+        let covers = |path: &str, live: Value, stored: Value| {
+            covers(&[&rule, &ports], path, &json!({ "spec": live }), json!({ "spec": stored }).as_object().unwrap())
+        };
+        let exists = |path: &str| covers(path, json!({}), json!({}));
+        for path in [
+            r#"spec.template.annotations["a.b/c"]"#,
+            r#"spec.template.annotations["a.b/c"].d"#,
+            "spec.ports[port=80,protocol=TCP].name",
+        ] {
+            assert!(exists(path), "{path}");
         }
-        assert!(covers(&[&ports], "spec.ports[port=80,protocol=TCP].name"));
-        // A writer that has a map as a whole has the noisy key in it.
-        assert!(covers(&[&rule], "spec.template.annotations"));
         for path in ["spec.template.labels", r#"spec.template.annotations["a.b/d"]"#, "spec.ports[port=8080]"] {
-            assert!(!covers(&[&rule, &ports], path), "{path}");
+            assert!(!exists(path), "{path}");
         }
+        // A writer that has a map or list as a whole has the noise in it, and what else is there is none.
+        let annotations = |all: Value| json!({ "template": { "annotations": all } });
+        let (noise, more) = (json!({ "a.b/c": "2" }), json!({ "a.b/c": "2", "x": "y" }));
+        let path = "spec.template.annotations";
+        assert!(covers(path, annotations(noise.clone()), json!({})));
+        assert!(!covers(path, annotations(more.clone()), json!({})));
+        assert!(covers(path, annotations(more.clone()), annotations(json!({ "x": "y" }))));
+        assert!(!covers(path, annotations(more), annotations(json!({ "x": "z" }))));
+        let list =
+            |ports: &[u16]| json!({ "ports": ports.iter().map(|port| json!({ "port": port })).collect::<Vec<_>>() });
+        assert!(covers("spec.ports", list(&[80]), json!({})));
+        assert!(covers("spec.ports", list(&[80, 81]), list(&[81])));
+        assert!(!covers("spec.ports", list(&[80, 81]), json!({})));
+        assert!(!covers("spec.ports", list(&[81]), json!({})));
+        assert!(!covers(r#"spec.ports["80"]"#, list(&[80]), json!({})), "an item without keys");
     }
 
     #[test]
