@@ -55,7 +55,7 @@ pub use object::{Condition, Kind, Object, ObjectKey};
 /// Its [`Redactor`](process::Redactor) is what a connection masks with.
 pub use process;
 pub use references::{MissingReference, Reference, ReferenceReport, references};
-pub use running::{ContainerRole, ReadyEndpoint, RunningContainer, RunningPod, image_volumes};
+pub use running::{ContainerRole, ReadyEndpoint, RunningContainer, RunningPod, between, image_volumes};
 pub use state::{DeployedRelease, KnownJobs, NamespaceOwner, NamespaceState, StateKey};
 pub use traces::{Access, ClusterEvent, LogTail};
 pub use transport::{Patience, Tell};

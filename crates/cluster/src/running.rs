@@ -19,6 +19,9 @@ pub struct RunningPod {
     pub uid: String,
     /// The topmost object that made it: a Deployment rather than its replica set. Absent for a pod without a controller.
     pub owner: Option<ObjectKey>,
+    /// When the topmost object began to make it: the creation of its Job or replica set, else its own; RFC 3339, empty in a
+    /// manifest.
+    pub begun: String,
     /// `status.phase`, such as `Running`; empty where the kubelet has not said one.
     pub phase: String,
     /// Whether it takes requests.
@@ -114,6 +117,7 @@ impl RunningPod {
             key: pod.key().clone(),
             uid: pod.uid().unwrap_or_default().to_owned(),
             owner: controller(pod),
+            begun: pod.text(CREATED).unwrap_or_default().to_owned(),
             phase: pod.text("/status/phase").unwrap_or_default().to_owned(),
             is_ready: ready::is_ready(pod),
             is_terminating: pod.is_terminating(),
@@ -128,6 +132,8 @@ impl RunningPod {
         }
     }
 }
+
+const CREATED: &str = "/metadata/creationTimestamp";
 
 fn addresses(pod: &Object) -> BTreeSet<String> {
     let all = pod.list("/status/podIPs").iter().filter_map(|one| one.get("ip")?.as_str());
@@ -176,22 +182,44 @@ fn controller(object: &Object) -> Option<ObjectKey> {
     Some(ObjectKey { kind, namespace: object.key().namespace.clone(), name: text("name")?.to_owned() })
 }
 
+/// The kinds that lie between objects of a kind and their pods: of a custom resource both.
+pub fn between(kind: &Kind) -> Vec<Kind> {
+    let (set, job) = (Kind::new("apps/v1", "ReplicaSet"), Kind::new("batch/v1", "Job"));
+    match (kind.group.as_str(), kind.kind.as_str()) {
+        ("apps", "Deployment") => vec![set],
+        ("batch", "CronJob") => vec![job],
+        ("" | "apps" | "batch", _) => Vec::new(),
+        _ => vec![set, job],
+    }
+}
+
 impl Connection {
-    /// The pods of a namespace with what runs in them, each under its topmost owner.
-    pub async fn running(&self, namespace: &str, selection: &Selection) -> Result<Vec<RunningPod>, ClusterError> {
+    /// The pods of a namespace with what runs in them, each under its topmost owner as far as `between` goes: the kinds that lie
+    /// between a workload and its pods, which are listed.
+    pub async fn running(
+        &self,
+        namespace: &str,
+        selection: &Selection,
+        between: &BTreeSet<Kind>,
+    ) -> Result<Vec<RunningPod>, ClusterError> {
         let pods = self.list(&Kind::new("v1", "Pod"), Some(namespace), selection).await?;
         let mut pods: Vec<_> = pods.iter().map(RunningPod::of).collect();
         let mut above = BTreeMap::new();
-        for (version, kind) in [("apps/v1", "ReplicaSet"), ("batch/v1", "Job")] {
-            let kind = Kind::new(version, kind);
-            if pods.iter().any(|pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == kind)) {
-                let owners = self.list(&kind, Some(namespace), &Selection::default()).await?;
-                above.extend(owners.into_iter().filter_map(|owner| Some((owner.key().clone(), controller(&owner)?))));
+        for kind in between {
+            if pods.iter().any(|pod| pod.owner.as_ref().is_some_and(|owner| owner.kind == *kind)) {
+                let owners = self.list(kind, Some(namespace), &Selection::default()).await?;
+                let top = |owner: &Object| {
+                    Some((
+                        owner.key().clone(),
+                        (controller(owner)?, owner.text(CREATED).unwrap_or_default().to_owned()),
+                    ))
+                };
+                above.extend(owners.iter().filter_map(top));
             }
         }
         for pod in &mut pods {
-            if let Some(top) = pod.owner.as_ref().and_then(|owner| above.get(owner)) {
-                pod.owner = Some(top.clone());
+            if let Some((top, begun)) = pod.owner.as_ref().and_then(|owner| above.get(owner)) {
+                (pod.owner, pod.begun) = (Some(top.clone()), begun.clone());
             }
         }
         Ok(pods)

@@ -5,10 +5,10 @@ use std::fmt;
 
 use cluster::capacity::Demand;
 use cluster::health::Permission;
-use cluster::{Kind, Object, ObjectKey, references};
+use cluster::{Kind, Object, ObjectKey, between, references};
 use lock_model::ServiceName;
 
-use crate::namespace::{autoscaler_kind, content};
+use crate::namespace::{autoscaler_kind, containers, content};
 use crate::problem::{DeployProblem, ProblemKind};
 
 /// One object that a deployment writes.
@@ -126,9 +126,9 @@ pub(crate) fn permissions(batch: &[BatchObject]) -> BTreeMap<(Kind, Option<Strin
         for verb in verbs {
             needed.entry((kind.clone(), namespace.clone(), *verb)).or_default().insert(name.clone());
         }
-        // The proof asks the pods that run of it at that moment.
-        if (kind.group.as_str(), kind.kind.as_str()) == ("batch", "CronJob") {
-            for kind in [Kind::new("batch/v1", "Job"), Kind::new("v1", "Pod")] {
+        // The proof asks the pods that run of it.
+        if object.wanted.value().as_object().is_some_and(|object| containers(object).next().is_some()) {
+            for kind in between(kind).into_iter().chain([Kind::new("v1", "Pod")]) {
                 needed.entry((kind, namespace.clone(), "list")).or_default();
             }
         }
@@ -215,21 +215,33 @@ mod tests {
     }
 
     #[test]
-    fn t19_the_proof_may_list_the_jobs_and_pods_of_a_cron_job() {
-        let object =
-            json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "tidy", "namespace": "shop" } });
-        let object = BatchObject {
-            service: "shop-cart".parse().unwrap(),
-            wave: 0,
-            part: BatchPart::Kept,
-            wanted: Object::new(object).unwrap(),
-            live: None,
-        };
-        let needed = permissions(&[object]);
-        for kind in [Kind::new("batch/v1", "Job"), Kind::new("v1", "Pod")] {
-            let list = needed.get(&(kind.clone(), Some("shop".to_owned()), "list"));
-            assert!(list.is_some_and(BTreeSet::is_empty), "{kind:?}: {needed:?}");
-            assert!(!needed.contains_key(&(kind, Some("shop".to_owned()), "watch")), "{needed:?}");
+    fn b33_the_proof_may_list_the_pods_of_whatever_makes_some_and_what_lies_between() {
+        let (pod, set, job) =
+            (Kind::new("v1", "Pod"), Kind::new("apps/v1", "ReplicaSet"), Kind::new("batch/v1", "Job"));
+        let template = json!({ "spec": { "containers": [{ "name": "app", "image": "a:1" }] } });
+        let plain = json!({ "template": template });
+        let timed = json!({ "jobTemplate": { "spec": plain } });
+        for (version, kind, spec, listed) in [
+            ("batch/v1", "CronJob", &timed, vec![&pod, &job]),
+            ("v1", "ReplicationController", &plain, vec![&pod]),
+            ("argoproj.io/v1alpha1", "Rollout", &plain, vec![&pod, &set, &job]),
+            ("shop.example/v1", "Basket", &json!({ "size": 1 }), vec![]),
+        ] {
+            let metadata = json!({ "name": "tidy", "namespace": "shop" });
+            let object = json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec });
+            let object = BatchObject {
+                service: "shop-cart".parse().unwrap(),
+                wave: 0,
+                part: BatchPart::Kept,
+                wanted: Object::new(object).unwrap(),
+                live: None,
+            };
+            let needed = permissions(&[object]);
+            for other in [&pod, &set, &job] {
+                let list = needed.get(&(other.clone(), Some("shop".to_owned()), "list"));
+                assert_eq!(list.is_some_and(BTreeSet::is_empty), listed.contains(&other), "{kind} {other:?}");
+                assert!(!needed.contains_key(&(other.clone(), Some("shop".to_owned()), "watch")), "{needed:?}");
+            }
         }
     }
 }

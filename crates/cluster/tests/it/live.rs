@@ -1,6 +1,6 @@
 //! The client and the wait against a real control plane and a real node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -200,7 +200,10 @@ async fn b21_b25_the_wait_ends_with_the_truth_about_real_pods() {
     }
 
     // What is left to read of it.
-    let pods = connection.running(&shop, &Selection::default()).await.unwrap();
+    let pods = connection
+        .running(&shop, &Selection::default(), &BTreeSet::from([Kind::new("apps/v1", "ReplicaSet")]))
+        .await
+        .unwrap();
     let of = |name: &str| pods.iter().find(|pod| pod.owner.as_ref().unwrap().name == name).unwrap();
     assert!(pods.iter().all(|pod| pod.owner.as_ref().unwrap().kind.is("apps", "Deployment")));
     assert!(

@@ -1,5 +1,6 @@
 //! Every public future can be spawned on a runtime with several threads.
 
+use std::collections::BTreeSet;
 use std::future::ready;
 
 use cluster::lock_model::Timestamp;
@@ -47,7 +48,7 @@ fn every_future(
     is_send(keeper.ended());
     is_send(connection.namespace_state(""));
     is_send(connection.missing_references(&[]));
-    is_send(connection.running("", &Selection::default()));
+    is_send(connection.running("", &Selection::default(), &BTreeSet::new()));
     is_send(connection.ready_endpoints(""));
     is_send(connection.events(object.key(), ""));
     is_send(connection.logs(object.key(), "", LogTail { previous: false, lines: 1, bytes: 1 }));

@@ -7,7 +7,7 @@ use cluster::{ContainerRole, Object, RunningContainer, RunningPod};
 use lock_model::{Digest, EnvironmentName, ServiceName};
 use serde_json::Value;
 
-use super::running::{Running, Workload, containers, is_alive, pod_spec};
+use super::running::{Running, Workload, containers, is_alive, is_of_present, pod_spec};
 use super::templates::is_same;
 use crate::problem::escaped;
 use crate::proof::FindingKind;
@@ -65,10 +65,11 @@ impl Workload<'_> {
         let volumes = pod_spec(object).and_then(|spec| spec.get("volumes")?.as_array());
         let volumes = cluster::image_volumes(volumes.map_or(&[], Vec::as_slice));
         for pod in pods.iter().filter(|pod| is_alive(pod)) {
+            let is_of_present = id.kind != "CronJob" || is_of_present(live, pod);
             // What a node has mounted it does not say.
             for (name, image) in &pod.image_volumes {
                 let is_stored = volumes.get(name).is_some_and(|stored| is_same(stored, image));
-                if !is_stored && id.kind != "CronJob" {
+                if !is_stored && is_of_present {
                     let (pod, name, image) = (escaped(&pod.key.name), escaped(name), escaped(image));
                     let message =
                         format!("{id}: pod `{pod}` mounts `{image}` as volume `{name}`, which {id} does not have");
@@ -101,7 +102,7 @@ impl Workload<'_> {
                         continue;
                     }
                     ContainerRole::Main | ContainerRole::Init => match stored.get(name) {
-                        Some(stored) if self.is_exchanged(container, stored) => {
+                        Some(stored) if is_of_present && self.is_exchanged(container, stored) => {
                             (FindingKind::Image, format!("{}, and {id} has `{}` there", shown(), escaped(stored)))
                         }
                         Some(_) => continue,
@@ -117,10 +118,10 @@ impl Workload<'_> {
         }
     }
 
-    /// Whether a pod has another image in a container than its workload, of which no locked digest says what it runs. The pods
-    /// of a `CronJob` may be of what it was before.
+    /// Whether a pod has another image in a container than its workload, of which no locked digest says what it runs.
     fn is_exchanged(&self, container: &RunningContainer, stored: &str) -> bool {
-        let is_told = self.is_judged && self.images.contains_key(&container.name) || self.id.kind == "CronJob";
+        let is_asked = self.is_judged || self.id.kind == "CronJob" && !container.image_id.is_empty();
+        let is_told = is_asked && self.images.contains_key(&container.name);
         !is_told && !stored.is_empty() && !is_same(stored, &container.image)
     }
 }
@@ -189,6 +190,53 @@ spec: { template: { spec: { containers: [{ name: app, image: 'redis:8' }] } } }
         let mut found = Running::default();
         workload.find_added(&live, &[pod], request, &mut found);
         found
+    }
+
+    #[test]
+    fn t19_the_pods_of_a_cron_job_are_held_to_its_template_unless_they_are_of_what_it_was_before() {
+        let locked = format!("registry.example/shop/cart@sha256:{}", "1".repeat(64));
+        let (other, evil) =
+            (format!("registry.example/shop/cart@sha256:{}", "2".repeat(64)), "evil.example/x:1".to_owned());
+        let volume = |image: &str| json!([{ "name": "data", "image": { "reference": image } }]);
+        let found = |image: &str, image_id: &str, mounted: &str, begun: &str| {
+            let mut service = DeployService::new("shop-cart".parse().unwrap());
+            let pin = locked.parse::<lock_model::ImageReference>().unwrap();
+            service.image = Some(ImagePin::new(pin.repository, pin.digest.unwrap()));
+            let objects = Rendering::parse([OBJECTS.replace("LOCKED", &locked).as_bytes()], "shop").unwrap();
+            let (pins, request) = (Pins::new(service.image.iter()), DeployRequest::of_test());
+            let deployed = Deployed { service: &service, declared: &objects, live: &objects };
+            let all = super::super::running::workloads(&request, deployed, &pins);
+            let workload = all.iter().find(|workload| workload.id.name == "tidy").unwrap();
+            let mut live = Value::Object(objects.objects[workload.id].clone());
+            live["metadata"]["managedFields"] = json!([
+                { "manager": "helm", "time": "2026-01-01T12:00:00Z" },
+                { "manager": "kube-controller-manager", "subresource": "status", "time": "2026-01-01T14:00:00Z" },
+            ]);
+            live["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"] = volume("a:1");
+            let metadata = json!({ "name": "tidy-1", "namespace": "shop", "uid": "7", "creationTimestamp": begun,
+                "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "CronJob", "name": "tidy", "controller": true }] });
+            let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+                "spec": { "containers": [{ "name": "app", "image": image }], "volumes": volume(mounted) },
+                "status": { "phase": "Running", "containerStatuses": [
+                    { "name": "app", "imageID": image_id, "state": { "running": {} } } ] } });
+            let mut found = Running::default();
+            let pod = RunningPod::of(&Object::new(pod).unwrap());
+            workload.look(Some(&Object::new(live).unwrap()), &[pod], &request, &mut found);
+            kinds(&found)
+        };
+        let (before, after) = ("2026-01-01T12:00:00Z", "2026-01-01T13:00:00Z");
+        for (image, image_id, mounted, expected) in [
+            (&locked, locked.as_str(), "a:1", vec![]),
+            // It is not pulled yet.
+            (&locked, "", "a:1", vec![]),
+            (&locked, other.as_str(), "a:1", vec![FindingKind::Image]),
+            (&other, other.as_str(), "a:1", vec![FindingKind::Image]),
+            (&evil, "", "a:1", vec![FindingKind::Image]),
+            (&locked, locked.as_str(), "a:2", vec![FindingKind::Injected]),
+        ] {
+            assert_eq!(found(image, image_id, mounted, after), expected, "{image} {image_id} {mounted}");
+            assert_eq!(found(image, image_id, mounted, before), [], "{image} {image_id} {mounted}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(crate) use live::{
 pub(crate) use objects::{labelled_objects, live_objects, removes_itself};
 pub(crate) use removal::still_there;
 pub(crate) use rendering::{HOOK, Rendering};
-pub(crate) use running::{Deployed, running};
+pub(crate) use running::{Deployed, containers, running};
 pub use running::{EndingPod, RunningContainer};
 pub use superseding::Superseding;
 pub(crate) use templates::edited_images;

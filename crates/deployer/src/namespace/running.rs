@@ -129,7 +129,9 @@ pub(crate) async fn running(
                 _ => String::new(),
             };
             let selection = Selection { labels: selection, fields: String::new() };
-            pods.insert(namespace, connection.running(namespace, &selection).await?);
+            let kinds = there.keys().filter(|other| other.namespace == key.namespace);
+            let between: BTreeSet<Kind> = kinds.flat_map(|other| cluster::between(&other.kind)).collect();
+            pods.insert(namespace, connection.running(namespace, &selection, &between).await?);
         }
     }
     let mut found = Running::default();
@@ -176,7 +178,13 @@ pub(super) fn workloads<'a>(
 
 impl Workload<'_> {
     /// Judges what is there: the object, and the pods of its namespace.
-    fn look(&self, live: Option<&Object>, pods: &[RunningPod], request: &DeployRequest, found: &mut Running) {
+    pub(super) fn look(
+        &self,
+        live: Option<&Object>,
+        pods: &[RunningPod],
+        request: &DeployRequest,
+        found: &mut Running,
+    ) {
         let Self { id, key, .. } = self;
         // That it is gone is a finding of its own.
         let Some(live) = live else { return };
@@ -187,6 +195,14 @@ impl Workload<'_> {
             pods.iter().filter(is_own).cloned().collect()
         };
         self.find_added(live, &pods, request, found);
+        for pod in pods.iter().filter(|pod| id.kind == "CronJob" && is_alive(pod) && is_of_present(live, pod)) {
+            // It may not have begun, or have ended.
+            let wrong = self.judge(pod, request, &mut found.without_configuration).err().unwrap_or_default();
+            let wrong = wrong.into_iter().filter(|(kind, _)| *kind == FindingKind::Image);
+            found.findings.extend(wrong.map(|(kind, message)| {
+                self.finding(kind, format!("{id}: pod `{}` {message}", escaped(&pod.key.name)))
+            }));
+        }
         if !self.is_judged {
             return;
         }
@@ -336,8 +352,17 @@ pub(super) fn names(object: &Map<String, Value>) -> BTreeSet<String> {
     containers(object).filter_map(|container| Some(container.get("name")?.as_str()?.to_owned())).collect()
 }
 
+/// Whether a pod was begun after the last change of what makes it: those of a `CronJob` may be of what it was before.
+pub(super) fn is_of_present(live: &Object, pod: &RunningPod) -> bool {
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let entries = live.list("/metadata/managedFields").iter().filter(|entry| text(entry, "subresource").is_empty());
+    let changed = entries.map(|entry| text(entry, "time")).max();
+    let changed = changed.or_else(|| live.text("/metadata/creationTimestamp").map(str::to_owned));
+    changed.is_some_and(|changed| pod.begun > changed)
+}
+
 /// The containers of a pod, or of a workload's template.
-pub(super) fn containers(object: &Map<String, Value>) -> impl Iterator<Item = &Value> {
+pub(crate) fn containers(object: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     let spec = pod_spec(object);
     ["containers", "initContainers"].into_iter().filter_map(move |list| spec?.get(list)?.as_array()).flatten()
 }
