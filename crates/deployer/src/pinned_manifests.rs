@@ -46,7 +46,8 @@ pub(crate) fn pin_manifests<'a>(
     let Draft { objects, mut unpinned_images, mut ignored, .. } = draft;
     unpinned_images.sort();
     ignored.sort();
-    Ok(PinnedManifests { objects, unpinned_images, ignored, notes: Vec::new() })
+    let notes = rules::unused_namespaces(request, objects.iter().map(|one| &one.object));
+    Ok(PinnedManifests { objects, unpinned_images, ignored, notes })
 }
 
 /// One object, with where it was read.

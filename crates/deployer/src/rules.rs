@@ -1,10 +1,12 @@
 //! What an object may reach: its namespace, the cluster, the node.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use crate::manifest::ObjectId;
 use crate::problem::{ProblemKind, escaped};
-use crate::request::{ForeignNamespace, NamespaceRule};
+use crate::request::{DeployRequest, ForeignNamespace, NamespaceRule};
 
 /// Capabilities that are as good as a privileged container.
 const STRONG_CAPABILITIES: [&str; 8] =
@@ -60,6 +62,37 @@ pub(crate) fn place_in_namespace(
 fn field_mut<'a>(object: &'a mut Map<String, Value>, path: &[&str]) -> Option<&'a mut Value> {
     let (last, parents) = path.split_last()?;
     parents.iter().try_fold(object, |map, key| map.get_mut(*key)?.as_object_mut())?.get_mut(*last)
+}
+
+/// A note for each namespace that the request allows and that none of its objects names. Without some services nothing is known.
+pub(crate) fn unused_namespaces<'a>(
+    request: &DeployRequest,
+    objects: impl IntoIterator<Item = &'a Map<String, Value>>,
+) -> Vec<String> {
+    let mut unused: BTreeSet<&String> =
+        request.services.iter().flat_map(|service| &request.rule_of(service).allow).collect();
+    if unused.is_empty() || !request.paused.is_empty() {
+        return Vec::new();
+    }
+    for object in objects {
+        let at = |path: &[&str]| {
+            let (first, rest) = path.split_first()?;
+            rest.iter().try_fold(object.get(*first)?, |value, key| value.get(*key))?.as_str()
+        };
+        let subjects = object.get("subjects").and_then(Value::as_array).into_iter().flatten();
+        let subjects = subjects.filter_map(|subject| subject.get("namespace")?.as_str());
+        let fields = TARGET_FIELDS.into_iter().chain([&["metadata", "namespace"] as &[&str]]).filter_map(at);
+        let named: BTreeSet<&str> = subjects.chain(fields).collect();
+        unused.retain(|namespace| !named.contains(namespace.as_str()));
+    }
+    let environment = &request.environment;
+    let note = |namespace: &String| {
+        format!(
+            "`namespaces.allow` of `{environment}` has `{}`, and no object of this release names it",
+            escaped(namespace)
+        )
+    };
+    unused.into_iter().map(note).collect()
 }
 
 struct Placement<'a> {

@@ -20,6 +20,7 @@ use crate::namespace::{Live, PlannedRequest, Rendering, between, ending_job, ins
 use crate::plan::{Plan, PlanDetail};
 use crate::problem::{DeployProblem, DeployProblems, ProblemKind, escaped};
 use crate::request::{DeployRequest, DeployService, RemovedServiceRule};
+use crate::rules::unused_namespaces;
 use crate::settings::{PlannedSettings, own_object};
 use crate::stopped::stays_stopped;
 
@@ -157,6 +158,8 @@ pub(super) fn assemble(
 ) -> Result<Plan, DeployProblems> {
     let pins = Pins::new(request.images());
     let Found { mut problems, mut notes, references, settings, left, capabilities } = found;
+    let started = rendered.iter().flat_map(|one| one.rendering.started().map(|(_, object)| object));
+    notes.extend(unused_namespaces(request, started));
     let mut batch = settings.batch();
     let (mut changes, mut releases) = (settings.changes(), Vec::new());
     let (mut unpinned, mut not_started) = (BTreeSet::new(), BTreeSet::new());

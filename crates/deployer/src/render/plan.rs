@@ -21,7 +21,7 @@ use crate::yaml_writer::to_yaml;
 /// The rendered tree is read back and proven before the plan is handed out.
 pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<Plan, DeployProblems> {
     let record = record::object_id(&request.namespace);
-    let PinnedManifests { objects, unpinned_images, ignored, notes: _ } =
+    let PinnedManifests { objects, unpinned_images, ignored, notes } =
         pin_manifests(request, "render", &|id| *id == record)?;
     let mut files = write(&objects);
     let commit = commit_to_record(request, current, &files);
@@ -38,7 +38,7 @@ pub fn plan(request: &DeployRequest, current: Option<&RenderedTree>) -> Result<P
         services: Vec::new(),
         unpinned_images,
         noise: Vec::new(),
-        notes: Vec::new(),
+        notes,
         references: ReferenceReport::default(),
         detail: PlanDetail::Render(RenderPlan {
             tree,

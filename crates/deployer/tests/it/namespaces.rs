@@ -2,7 +2,7 @@
 
 use deployer::ForeignNamespace;
 
-use crate::shop::{refused, text, tree, with_file};
+use crate::shop::{planned, refused, text, tree, with_file};
 
 fn object(kind: &str, rest: &str) -> String {
     format!("apiVersion: example/v1\nkind: {kind}\nmetadata: {{ name: x }}\n{rest}\n")
@@ -20,6 +20,24 @@ fn p26_an_object_that_names_another_namespace_is_refused_before_any_change() {
     request.namespace_rule.allow.clear();
     request.namespace_rule.foreign = ForeignNamespace::Rewrite;
     assert!(text(&tree(&request), "services/cart/store.yaml").contains("namespace: shop-staging"));
+}
+
+#[test]
+fn p26_an_allowed_namespace_that_no_object_names_is_a_note_of_the_plan() {
+    let binding = object(
+        "RoleBinding",
+        "subjects: [{ kind: ServiceAccount, name: a, namespace: accounts }]\nspec: { targetNamespace: target }",
+    );
+    let store = "apiVersion: v1\nkind: Service\nmetadata: { name: vector-store, namespace: shop-prod }\n";
+    let mut request = with_file("store.yaml", &format!("{store}---\n{binding}"));
+    request.namespace_rule.allow = ["accounts", "shop-prod", "target"].map(str::to_owned).into();
+    assert_eq!(planned(&request).notes, [""; 0]);
+    request.namespace_rule.allow.insert("shop-old".to_owned());
+    let note = "`namespaces.allow` of `staging` has `shop-old`, and no object of this release names it";
+    assert_eq!(planned(&request).notes, [note]);
+    // A service that is left out may need it.
+    request.paused.insert("web".parse().unwrap());
+    assert_eq!(planned(&request).notes, [""; 0]);
 }
 
 #[test]
