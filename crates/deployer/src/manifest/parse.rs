@@ -102,27 +102,30 @@ fn same_to_kubectl(text: &str, documents: &[Spanned<Node>]) -> Result<(), Vec<De
     let kubectl = self::documents::<InOrder>(text, MergeKeyPolicy::AsOrdinary)?;
     let mut problems = Vec::new();
     for (index, (document, theirs)) in documents.iter().zip(&kubectl).enumerate() {
-        if document.value.0 != theirs.value.0.0 {
+        if document.value.0 != theirs.value.value {
             let begin = document.referenced.line();
             let end = documents.get(index + 1).map(|next| next.referenced.line());
-            let (line, brings) = merge_key(text, begin, end);
+            let place = theirs.value.disagreeing;
+            let (line, brings) = merge_key(text, begin, end, place.map(|(line, _)| line));
             let message = format!(
                 "a key stands before the `<<` that brings it too{brings}, and YAML readers do not agree which one counts: \
                  write `<<` first in its map"
             );
-            problems.push(DeployProblem::new(ProblemKind::Unreadable, message).at(Some(index + 1), Some(line)));
+            let problem = DeployProblem::new(ProblemKind::Unreadable, message).at(Some(index + 1), Some(line));
+            problems.push(problem.column(place.map(|(_, column)| column)));
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// The line of a document's `<<`, and which anchor it brings from which line; the document's first line where it has several
-/// of them, since the fault is that of one.
-fn merge_key(text: &str, begin: u64, end: Option<u64>) -> (u64, String) {
+/// of them and the parser does not say `at` which line the fault is.
+fn merge_key(text: &str, begin: u64, end: Option<u64>, at: Option<u64>) -> (u64, String) {
     let lines =
         || (1..).zip(text.lines()).filter(|(number, _)| *number >= begin && end.is_none_or(|end| *number < end));
-    let mut keys = lines().filter(|(_, line)| line.contains("<<") && !line.trim_start().starts_with('#'));
-    let (Some((number, line)), None) = (keys.next(), keys.next()) else { return (begin, String::new()) };
+    let is_key = |line: &str| line.contains("<<") && !line.trim_start().starts_with('#');
+    let mut keys = lines().filter(|(number, line)| is_key(line) && at.is_none_or(|at| at == *number));
+    let (Some((number, line)), None) = (keys.next(), keys.next()) else { return (at.unwrap_or(begin), String::new()) };
     let is_name = |sign: char| !sign.is_whitespace() && !matches!(sign, ',' | '[' | ']' | '{' | '}');
     let alias = line.rsplit_once("<<").and_then(|(_, rest)| rest.split_once('*'));
     let name = alias.and_then(|(_, name)| name.split(|sign| !is_name(sign)).next()).unwrap_or_default();
@@ -222,7 +225,17 @@ impl<'de> Visitor<'de> for NodeVisitor {
 }
 
 /// The same where `<<` is read as `kubectl` does: in the order of the map, whatever stands there already.
-struct InOrder(Node);
+struct InOrder {
+    value: Value,
+    /// Line and column of what the first `<<` brings that takes the place of a key before it.
+    disagreeing: Option<(u64, u64)>,
+}
+
+impl From<Node> for InOrder {
+    fn from(Node(value): Node) -> Self {
+        Self { value, disagreeing: None }
+    }
+}
 
 impl<'de> Deserialize<'de> for InOrder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -240,50 +253,62 @@ impl<'de> Visitor<'de> for InOrderVisitor {
     }
 
     fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<InOrder, E> {
-        NodeVisitor.visit_bool(value).map(InOrder)
+        NodeVisitor.visit_bool(value).map(InOrder::from)
     }
 
     fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<InOrder, E> {
-        NodeVisitor.visit_i64(value).map(InOrder)
+        NodeVisitor.visit_i64(value).map(InOrder::from)
     }
 
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<InOrder, E> {
-        NodeVisitor.visit_u64(value).map(InOrder)
+        NodeVisitor.visit_u64(value).map(InOrder::from)
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<InOrder, E> {
-        NodeVisitor.visit_f64(value).map(InOrder)
+        NodeVisitor.visit_f64(value).map(InOrder::from)
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<InOrder, E> {
-        NodeVisitor.visit_str(value).map(InOrder)
+        NodeVisitor.visit_str(value).map(InOrder::from)
     }
 
     fn visit_unit<E: serde::de::Error>(self) -> Result<InOrder, E> {
-        NodeVisitor.visit_unit().map(InOrder)
+        NodeVisitor.visit_unit().map(InOrder::from)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<InOrder, A::Error> {
-        let mut items = Vec::new();
-        while let Some(InOrder(Node(item))) = access.next_element()? {
-            items.push(item);
+        let (mut items, mut first) = (Vec::new(), None);
+        while let Some(InOrder { value, disagreeing }) = access.next_element()? {
+            items.push(value);
+            first = first.or(disagreeing);
         }
-        Ok(InOrder(Node(Value::Array(items))))
+        Ok(InOrder { value: Value::Array(items), disagreeing: first })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<InOrder, A::Error> {
-        let mut entries = Map::new();
-        while let Some((key, InOrder(Node(value)))) = access.next_entry::<String, InOrder>()? {
-            match (key.as_str(), value) {
-                ("<<", Value::Object(merged)) => entries.extend(merged),
+        let (mut entries, mut first) = (Map::new(), None);
+        while let Some((key, found)) = access.next_entry::<String, Spanned<InOrder>>()? {
+            let place = (found.referenced.line(), found.referenced.column());
+            let InOrder { value, disagreeing } = found.value;
+            first = first.or(disagreeing);
+            let merged = match (key.as_str(), value) {
+                ("<<", Value::Object(merged)) => merged,
                 // Of several the first counts most.
                 ("<<", Value::Array(several)) => {
-                    entries.extend(several.into_iter().rev().filter_map(|one| one.as_object().cloned()).flatten());
+                    several.into_iter().rev().filter_map(|one| one.as_object().cloned()).flatten().collect()
                 }
-                (_, value) => drop(entries.insert(key, value)),
+                (_, value) => {
+                    entries.insert(key, value);
+                    continue;
+                }
+            };
+            let is_other = |(key, value): (&String, &Value)| entries.get(key).is_some_and(|own| own != value);
+            if merged.iter().any(is_other) {
+                first = first.or(Some(place));
             }
+            entries.extend(merged);
         }
-        Ok(InOrder(Node(Value::Object(entries))))
+        Ok(InOrder { value: Value::Object(entries), disagreeing: first })
     }
 }
 
@@ -351,6 +376,11 @@ mod tests {
         let found = parse(text.as_bytes()).unwrap_err().remove(0);
         assert_eq!((found.document, found.line), (Some(2), Some(7)), "{found:?}");
         assert!(found.message.contains("that brings it too (anchor `x-1` of line 3), and"), "{}", found.message);
+        // Within an anchor, and where the document has others.
+        let text = "kind: A\n---\nx: &x { a: 1 }\ny: &y\n  <<: *x\nz: &z\n  a: 3\n  <<: *x\nm: *z\nn: [*y, *z]\n";
+        let found = parse(text.as_bytes()).unwrap_err().remove(0);
+        assert_eq!((found.document, found.line, found.column), (Some(2), Some(8), Some(7)), "{found:?}");
+        assert!(found.message.contains("that brings it too (anchor `x` of line 3), and"), "{}", found.message);
         for text in ["m: { <<: 1 }\n", "m: { <<: [1] }\n", "m: { <<: {a: 1}, <<: {b: 1} }\n"] {
             assert!(message(text).contains("not readable as YAML"), "{text}: {}", message(text));
         }
@@ -415,6 +445,9 @@ mod tests {
             ("a: &a [*a]\n", (1, 8), "within its own anchor"),
             ("x: &x [1]\nb: {<<: *x}\n", (1, 8), "`<<` takes a map"),
             ("b: 1\na: &x\n  k: 1\n  k: 2\nb: *x\n", (4, 3), "key `k` is in this map a second time"),
+            ("kind: A\n---\na: &x\n  k: .inf\nb: *x\n", (4, 6), "`.inf` is no number"),
+            ("a: &x\n  [1]: 2\nb: *x\n", (2, 3), "a key is text"),
+            ("a: &x [1]\nb:\n  *x : 2\n", (1, 7), "a key is text"),
         ] {
             let found = parse(text.as_bytes()).unwrap_err();
             let [found] = found.as_slice() else { panic!("{text}: {found:?}") };
