@@ -186,6 +186,8 @@ fn check_keys(node: &Node, map: &Map, keys: &[Key], kind: Option<&str>, layer: L
         match keys.iter().find(|key| key.name == entry.key) {
             Some(Key { shape: Shape::Later, .. }) => not_available(&entry.key_origin, &entry.key, problems),
             Some(key) => check(&entry.node, &key.shape, layer, problems),
+            // A key of the kind that a layer below has: `merge::settle` judges whether it is there.
+            None if kind.is_some() && layer == Layer::Partial && matches!(entry.node.value, Value::Null { .. }) => {}
             None => unknown_key(entry, available(keys.iter()), kind, problems),
         }
     }

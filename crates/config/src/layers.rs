@@ -77,7 +77,7 @@ pub(super) fn layers(mut root: Node, problems: &mut Problems) -> Layers {
         };
         overrides.extend(own_overrides);
         let mut merged = match lower {
-            Some(lower) => merge(lower, &node, problems),
+            Some(lower) => merge(lower, &node, Some(&environment_keys::ENVIRONMENT), problems),
             None => node,
         };
         complete(&mut merged, &environment_keys::ENVIRONMENT, problems);
@@ -137,7 +137,7 @@ fn lay_rules_over_images(root: &mut Node, problems: &mut Problems) {
             continue;
         }
         if let (Some(images), Some(_)) = (&images, rule.map()) {
-            *rule = merge(images.clone(), rule, problems);
+            *rule = merge(images.clone(), rule, Some(&schema_keys::SERVICE_RULE), problems);
         }
     }
 }
@@ -166,7 +166,7 @@ fn check_overrides(environment: &Node, overrides: &[Node], problems: &mut Proble
         }
         let entries = map.entries.iter().filter(|entry| entry.key != "match").cloned().collect();
         let patch = Node { value: Value::Map(Map { entries }), origin: node.origin.clone() };
-        current = merge(current, &patch, problems);
+        current = merge(current, &patch, Some(&environment_keys::ENVIRONMENT), problems);
         complete(&mut current, &environment_keys::ENVIRONMENT, problems);
         let mut merged = current.clone();
         settle(&mut merged, problems);

@@ -1,13 +1,14 @@
 //! Layers of the configuration, one over the other.
 
 use super::problem::Problems;
+use super::schema_shape::Shape;
 use super::tree::{Map, Node, Origin, Value};
 
 /// Lays `upper` over `lower`: maps merge deeply, everything else replaces, `null` removes, and what is of one type
-/// below must be of the same type above.
+/// below must be of the same type above. A map of another `kind` replaces the one below, whose keys are not its own.
 ///
 /// A `null` that removes something stays in the tree until [`settle`] so that no default comes back in its place.
-pub(super) fn merge(lower: Node, upper: &Node, problems: &mut Problems) -> Node {
+pub(super) fn merge(lower: Node, upper: &Node, shape: Option<&Shape>, problems: &mut Problems) -> Node {
     match (lower.value, &upper.value) {
         (Value::Null { removes: true }, Value::Null { .. }) => {
             Node { value: Value::Null { removes: true }, origin: upper.origin.clone() }
@@ -15,7 +16,12 @@ pub(super) fn merge(lower: Node, upper: &Node, problems: &mut Problems) -> Node 
         (Value::Null { .. }, _) => upper.clone(),
         (_, Value::Null { .. }) => Node { value: Value::Null { removes: true }, origin: upper.origin.clone() },
         (Value::Map(lower), Value::Map(above)) => {
-            Node { value: Value::Map(merge_maps(lower, above, problems)), origin: upper.origin.clone() }
+            let merged = if matches!(shape, Some(Shape::Kinds(_))) && is_other_kind(&lower, above) {
+                replace_map(&lower, above)
+            } else {
+                merge_maps(lower, above, shape, problems)
+            };
+            Node { value: Value::Map(merged), origin: upper.origin.clone() }
         }
         (below, _) => {
             let lower = Node { value: below, origin: lower.origin };
@@ -27,12 +33,29 @@ pub(super) fn merge(lower: Node, upper: &Node, problems: &mut Problems) -> Node 
     }
 }
 
-fn merge_maps(mut lower: Map, upper: &Map, problems: &mut Problems) -> Map {
+fn is_other_kind(lower: &Map, upper: &Map) -> bool {
+    let kind = |map: &Map| map.get("kind").and_then(Node::text).map(str::to_owned);
+    kind(lower).zip(kind(upper)).is_some_and(|(lower, upper)| lower != upper)
+}
+
+/// The upper map alone; a `null` in it still removes what the lower one has.
+fn replace_map(lower: &Map, upper: &Map) -> Map {
+    let mut map = upper.clone();
+    for entry in &mut map.entries {
+        if let Value::Null { removes } = &mut entry.node.value {
+            *removes = lower.get(&entry.key).is_some();
+        }
+    }
+    map
+}
+
+fn merge_maps(mut lower: Map, upper: &Map, shape: Option<&Shape>, problems: &mut Problems) -> Map {
     for entry in &upper.entries {
         match lower.entries.iter_mut().find(|below| below.key == entry.key) {
             Some(below) => {
                 let nothing = Node::empty_map(Origin::Default);
-                below.node = merge(std::mem::replace(&mut below.node, nothing), &entry.node, problems);
+                let shape = shape.and_then(|shape| shape.of_key(&entry.key));
+                below.node = merge(std::mem::replace(&mut below.node, nothing), &entry.node, shape, problems);
                 below.key_origin = entry.key_origin.clone();
             }
             None => lower.entries.push(entry.clone()),

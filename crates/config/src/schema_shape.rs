@@ -134,6 +134,25 @@ impl Kind {
 }
 
 impl Shape {
+    /// The shape of the value below a key, in a map that has the same keys whatever its `kind` is.
+    pub(super) fn of_key(&self, name: &str) -> Option<&'static Self> {
+        match *self {
+            Self::Named(_, value) => Some(value),
+            Self::Keys(keys) | Self::ShortForm(keys) | Self::Source(keys) => {
+                keys.iter().find(|key| key.name == name).map(|key| &key.shape)
+            }
+            Self::Kinds(_)
+            | Self::Text(_)
+            | Self::Choice(_)
+            | Self::Integer { .. }
+            | Self::Boolean
+            | Self::List(_)
+            | Self::NonEmptyList(_)
+            | Self::Tree(_)
+            | Self::Later => None,
+        }
+    }
+
     /// What a message calls a value of this shape.
     pub(super) fn expected(&self) -> &'static str {
         match self {

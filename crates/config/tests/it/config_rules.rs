@@ -1070,3 +1070,40 @@ fn what_has_no_effect_any_more_is_named_with_its_place() {
     let idle = found(config.idle_sources(&addresses));
     assert_eq!(idle, ["7: no submodule comes from `forge.example/shop2`", "8: no submodule comes from `old.example`"]);
 }
+
+/// Settings of another kind are other keys: those of the kind below would be refused.
+#[test]
+fn another_kind_in_a_higher_layer_replaces_the_one_below_as_a_whole() {
+    let text = "version: 1
+forge: { kind: local, repository: https://forge.example/shop/shop }
+base:
+  namespace: shop
+  deploy: [\"**\"]
+  target: { kind: render, source: \"{path}/deploy\", branch: \"deploy/{mode}\", folder: \"rendered/{mode}\" }
+  health: { probes: { db: { kind: http, url: \"https://db.example/\", status: 204, severity: warn } } }
+environments:
+  staging:
+    kubeconfig: { env: KUBECONFIG_STAGING }
+    target: { kind: apply, source: \"{path}/manifests\" NULL }
+    health: { probes: { db: { kind: postgresql, address: \"db.example:5432\" } } }
+  chart:
+    kubeconfig: { env: KUBECONFIG_CHART }
+    target: { kind: helm, chart: \"{path}/chart\", values: { job: { kind: Job, retries: 2 } } }
+    overrides: [{ match: shop-web, target: { values: { job: { kind: CronJob } } } }]
+  production: { target: { folder: null } }
+";
+    let config = load(&text.replace(" NULL", ""));
+    let staging = &config.environments["staging"];
+    let Some(Target::Apply(_)) = &staging.target else { panic!("{:?}", staging.target) };
+    let probe = &staging.health.probes["db"];
+    assert!(matches!(probe.kind, ProbeKind::Service(_)), "{probe:?}");
+    assert_eq!(probe.severity, CheckSeverity::Block, "what the probe below says is not of this one");
+    let values = format!("{:?}", settings(&config, "chart", "shop-web", "services/shop-web").values);
+    assert!(values.contains("CronJob") && values.contains("retries"), "a chart's own `kind` is a key as any: {values}");
+    let Some(Target::Render(target)) = &config.environments["production"].target else { panic!("it is rendered") };
+    assert_eq!(target.folder, None);
+
+    load(&text.replace(" NULL", ", branch: null"));
+    let refused = Config::parse("orchestrator.yaml", text.replace(" NULL", ", chart: null").as_bytes()).unwrap_err();
+    assert!(refused.to_string().contains("none has it"), "{refused}");
+}
