@@ -315,7 +315,7 @@ pub enum RegistryErrorKind {
         /// What the HTTP client says, where there is no connection to the proxy.
         source: Option<BoxError>,
     },
-    /// Its name has no address, for certain.
+    /// Its name has no address, as the name server says. That may pass: so does one that does not know a zone yet.
     #[error("`{host}` cannot be reached")]
     UnknownHost {
         /// `HOST[:PORT]` as it was asked: a mirror's own where there is one.
@@ -389,7 +389,6 @@ impl RegistryErrorKind {
             | Self::TooLarge { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
-            | Self::UnknownHost { .. }
             | Self::Client { .. } => ErrorClass::Invalid,
             Self::LoginNeeded { .. }
             | Self::LoginRefused { .. }
@@ -404,6 +403,7 @@ impl RegistryErrorKind {
             | Self::Paused { .. }
             | Self::ListChanged { .. }
             | Self::Unreachable { .. }
+            | Self::UnknownHost { .. }
             | Self::CutOff { .. }
             | Self::TimedOut { .. }
             | Self::Deadline { .. } => ErrorClass::Temporary,

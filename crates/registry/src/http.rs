@@ -431,6 +431,8 @@ mod tests {
             let error = std::io::Error::other(std::io::Error::other(words));
             assert_eq!(super::is_unknown_host(&error), is_unknown, "{words}");
         }
+        let kind = RegistryErrorKind::UnknownHost { host: "r.example".to_owned(), source: "no name".into() };
+        assert_eq!(kind.class(), ErrorClass::Temporary, "asked again, and 14");
     }
 
     use super::*;

@@ -32,7 +32,7 @@ pub enum ProxyFault {
     },
     /// No connection to the proxy itself.
     Unreachable,
-    /// The proxy's name has no address, for certain.
+    /// The proxy's name has no address, as the name server says.
     UnknownHost,
 }
 
@@ -40,8 +40,7 @@ impl ProxyFault {
     pub(crate) fn class(self) -> ErrorClass {
         match self {
             Self::Login | Self::Refused { .. } => ErrorClass::Denied,
-            Self::NotConnected { .. } | Self::Unreachable => ErrorClass::Temporary,
-            Self::UnknownHost => ErrorClass::Invalid,
+            Self::NotConnected { .. } | Self::Unreachable | Self::UnknownHost => ErrorClass::Temporary,
         }
     }
 
