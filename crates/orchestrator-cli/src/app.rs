@@ -203,12 +203,11 @@ fn execute(arguments: Arguments, console: Console) -> Result<Shown> {
     let session = Session { global: arguments.global, deadline, progress: Arc::clone(&progress) };
     let result = runtime.block_on(async {
         tokio::select! {
-            result = tokio::time::timeout(deadline, session.dispatch(arguments.command)) => {
-                result.unwrap_or_else(|_| {
-                    // The end of the runtime waits for programs that run.
-                    interruption::interrupt().request();
-                    Err(too_late(deadline))
-                })
+            result = session.dispatch(arguments.command) => result,
+            () = interruption::deadline_passed(deadline) => {
+                // The end of the runtime waits for programs that run.
+                interruption::interrupt().request();
+                Err(too_late(deadline))
             }
             () = interruption::requested() => Err(interrupted()),
         }
@@ -234,7 +233,44 @@ fn interrupted() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// Every command that can be called, as the envelope names it.
+    fn runnable(command: &clap::Command, path: &[&str], found: &mut BTreeSet<String>) {
+        if !command.is_subcommand_required_set() && !path.is_empty() {
+            found.insert(path.join(" "));
+        }
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+            runnable(sub, &[path, &[sub.get_name()]].concat(), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_its_form_in_the_schema_of_reports() {
+        let mut program = arguments::command();
+        program.build();
+        let mut commands = BTreeSet::new();
+        runnable(&program, &[], &mut commands);
+        let schema = orchestrator::report::v1::report_schema();
+        let named = |form: &serde_json::Value| form["properties"]["command"]["const"].as_str().map(str::to_owned);
+        let forms: BTreeSet<String> = schema["oneOf"].as_array().unwrap().iter().filter_map(named).collect();
+        assert_eq!(commands, forms);
+    }
+
+    #[test]
+    fn help_fits_a_screen_of_80_columns() {
+        fn check(command: &mut clap::Command) {
+            for line in command.render_help().to_string().lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+            command.get_subcommands_mut().for_each(check);
+        }
+        let mut program = arguments::command().term_width(80);
+        program.build();
+        check(&mut program);
+    }
 
     fn refused(line: &str) -> clap::Error {
         let words = std::iter::once("orchestrator").chain(line.split_whitespace());

@@ -16,8 +16,11 @@ static INTERRUPT: LazyLock<Interrupt> = LazyLock::new(Interrupt::new);
 /// How often a waiting command looks whether it is asked to stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
-/// How long work may take that has to end in order.
+/// How long work may take after a signal that has to end in order.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long it may take after the deadline, so that it says what it has changed.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The request that children are started with.
 pub(crate) fn interrupt() -> Interrupt {
@@ -45,8 +48,39 @@ pub(crate) async fn requested() {
     while !is_requested() {
         tokio::time::sleep(HEARTBEAT).await;
     }
-    let signalled = Instant::now();
-    while INTERRUPT.is_held() && signalled.elapsed() < PATIENCE {
+    ended_in_order(&INTERRUPT, PATIENCE).await;
+}
+
+/// Ends at the deadline; where work has to end in order, once it has, or takes too long.
+pub(crate) async fn deadline_passed(deadline: Duration) {
+    tokio::time::sleep(deadline).await;
+    ended_in_order(&INTERRUPT, LAST_WORDS).await;
+}
+
+async fn ended_in_order(interrupt: &Interrupt, patience: Duration) {
+    let begun = Instant::now();
+    while interrupt.is_held() && begun.elapsed() < patience {
         tokio::time::sleep(HEARTBEAT).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_ends_in_order_is_waited_for_and_no_longer_than_is_due() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let interrupt = Interrupt::new();
+        let waits = |patience| {
+            let begun = Instant::now();
+            runtime.block_on(ended_in_order(&interrupt, patience));
+            begun.elapsed()
+        };
+        let patience = Duration::from_millis(300);
+        let held = interrupt.hold();
+        assert!(waits(patience) >= patience);
+        drop(held);
+        assert!(waits(Duration::from_secs(600)) < Duration::from_secs(60));
     }
 }

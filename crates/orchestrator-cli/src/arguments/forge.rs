@@ -75,6 +75,11 @@ pub(crate) enum PullRequestCommand {
         pull_request: PullRequestName,
     },
     /// Review a pull request.
+    // What clap writes is wider than a screen.
+    #[command(override_usage = "orchestrator forge pr review --approve --expected-head <SHA> <N|BRANCH>\n       \
+                                orchestrator forge pr review --request-changes --body <TEXT> <N|BRANCH>\n       \
+                                orchestrator forge pr review --comment --body <TEXT> <N|BRANCH>\n       \
+                                orchestrator forge pr review --dismiss <N|BRANCH>")]
     Review(PrReviewArgs),
     /// Merge a pull request with a merge commit.
     Merge(PrMergeArgs),

@@ -259,6 +259,8 @@ pub(crate) struct UnholdArgs {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Put the rules of a commit in force where those in force cannot be met or read any more.
+    // What clap writes is wider than a screen.
+    #[command(override_usage = "orchestrator policy accept --reason <TEXT> <ENVIRONMENT> <COMMIT>")]
     Accept(PolicyAcceptArgs),
     /// Give an environment the places that its target writes, although they belonged to another one.
     TakeOver(PolicyTakeOverArgs),

@@ -1,11 +1,12 @@
 //! `schema print`.
 
+use clap::ValueEnum as _;
 use orchestrator::report::v1::{evidence_schema, report_schema, saved_plan_schema};
 
 use crate::arguments::{SchemaKind, SchemaPrintArgs};
 use crate::output::Shown;
 
-/// Prints a format's JSON Schema: the schema itself in every output format, without an envelope.
+/// Prints a format's JSON Schema; in JSON it is a part of the result.
 pub(crate) fn print(args: &SchemaPrintArgs) -> Shown {
     let schema = match args.kind {
         SchemaKind::Lock => lock_model::lock_schema(),
@@ -16,5 +17,6 @@ pub(crate) fn print(args: &SchemaPrintArgs) -> Shown {
         SchemaKind::Evidence => evidence_schema(),
         SchemaKind::Plan => saved_plan_schema(),
     };
-    Shown::bare(lock_model::schema_text(&schema))
+    let kind = args.kind.to_possible_value().map(|value| value.get_name().to_owned());
+    Shown::with_result(lock_model::schema_text(&schema), serde_json::json!({ "kind": kind, "schema": schema }))
 }

@@ -11,7 +11,6 @@ use orchestrator::{Error, ErrorKind, ListedProblem, Problem};
 use rustix::fs::OFlags;
 use serde_json::{Value, json};
 
-use super::shown::Json;
 use super::{Console, Format, Page, Screen, Shown, Tone, failure, github, markdown_text};
 use crate::environment::STEP_SUMMARY;
 use crate::exit_code::ExitCode;
@@ -52,10 +51,7 @@ impl Printer {
                 });
                 log.write_all(warnings.to_text(&log_screen).as_bytes()).and_then(|()| out.write_all(human.as_bytes()))
             }
-            Format::Json => match &shown.json {
-                Json::Bare(document) => out.write_all(document.as_bytes()),
-                Json::Result(result) => write_json(&mut out, &self.envelope(shown.code, "result", result)),
-            },
+            Format::Json => write_json(&mut out, &self.envelope(shown.code, "result", &shown.json)),
             Format::Github => {
                 let mut text = github::inert(&human);
                 for warning in &shown.warnings {

@@ -16,7 +16,7 @@ pub(crate) struct Shown {
     /// The report for people.
     pub page: Page,
     /// The same for machines.
-    pub json: Json,
+    pub json: Value,
     /// Things that people should see even when all went well.
     pub warnings: Vec<String>,
     /// Where in a file the fault of a warning is, by its text.
@@ -27,15 +27,6 @@ pub(crate) struct Shown {
     pub markdown: Option<String>,
 }
 
-/// What stands on stdout in JSON format.
-#[derive(Clone, Debug)]
-pub(crate) enum Json {
-    /// The result in the envelope that all commands share.
-    Result(Value),
-    /// A document that stands there as it is.
-    Bare(String),
-}
-
 impl Shown {
     /// A report of the library.
     pub(crate) fn report<R: Report + Text>(report: &R) -> Self {
@@ -43,7 +34,7 @@ impl Shown {
         Self {
             code: report.verdict().into(),
             page: report.text(),
-            json: Json::Result(serde_json::to_value(report).expect("a report is plain data")),
+            json: serde_json::to_value(report).expect("a report is plain data"),
             warnings: report.warnings().to_vec(),
             places: placed.map(|(warning, place)| (warning.clone(), place.clone())).collect(),
             notes: report.notes(),
@@ -53,7 +44,7 @@ impl Shown {
 
     /// Text that is its own result.
     pub(crate) fn text(text: String) -> Self {
-        let json = Json::Result(serde_json::json!({ "text": text }));
+        let json = serde_json::json!({ "text": text });
         let page = Page::document(text);
         Self {
             code: ExitCode::DONE,
@@ -68,11 +59,6 @@ impl Shown {
 
     /// Text with another result for machines.
     pub(crate) fn with_result(text: String, result: Value) -> Self {
-        Self { json: Json::Result(result), ..Self::text(text) }
-    }
-
-    /// A JSON document that is printed as it is in every format.
-    pub(crate) fn bare(document: String) -> Self {
-        Self { json: Json::Bare(document.clone()), ..Self::text(document) }
+        Self { json: result, ..Self::text(text) }
     }
 }

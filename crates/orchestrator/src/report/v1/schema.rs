@@ -72,13 +72,17 @@ const COMMANDS: &[(&str, Part)] = &[
     ("verify", part::<VerifyReport>),
 ];
 
-/// Answers that are texts: the command, where only one answers like this, and the names of the texts. The first is what
-/// `--help` and `--version` print.
+/// Answers of the program itself: the command, where only one answers like this, and the names of their parts. The first is
+/// what `--help` and `--version` print.
 const TEXTS: &[(Option<&str>, &[&str])] = &[
     (None, &["text"]),
     (Some("completion"), &["shell", "script"]),
+    (Some("demo"), &["folder", "scenes"]),
+    // With `--cluster`.
+    (Some("demo"), &["folder", "removed", "scenes"]),
     (Some("man"), &["page"]),
     (Some("man"), &["pages"]),
+    (Some("schema print"), &["kind", "schema"]),
     (Some("version"), &["version"]),
 ];
 
@@ -118,7 +122,33 @@ pub fn report_schema() -> Value {
     for (command, names) in TEXTS {
         let command = command.map_or_else(|| json!({ "type": "string" }), |command| json!({ "const": command }));
         let shape = |name: &str| match name {
-            "pages" => json!({ "type": "array", "items": { "type": "string" } }),
+            "pages" | "removed" => json!({ "type": "array", "items": { "type": "string" } }),
+            "schema" => json!({ "type": "object", "description": "A JSON Schema." }),
+            "scenes" => json!({
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "title": { "type": "string" },
+                        "why": { "type": "string" },
+                        "commands": {
+                            "type": "array",
+                            "items": {
+                                "type": "object",
+                                "properties": {
+                                    "command": { "type": "string" },
+                                    "output": { "type": "string" },
+                                    "exit_code": { "type": "integer" },
+                                },
+                                "required": ["command", "output", "exit_code"],
+                                "additionalProperties": false,
+                            },
+                        },
+                    },
+                    "required": ["title", "why", "commands"],
+                    "additionalProperties": false,
+                },
+            }),
             _ => json!({ "type": "string" }),
         };
         let properties: BTreeMap<&str, Value> = names.iter().map(|name| (*name, shape(name))).collect();
