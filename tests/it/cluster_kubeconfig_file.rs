@@ -167,6 +167,9 @@ printf '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredent
     let failed = ends("plan staging", 13);
     assert!(failed.stderr().contains("shop-login` wrote more than 1048576 bytes"), "{failed}");
     assert!(!failed.text().contains("canary"), "{failed}");
+    fs::write(&program, "#!/no/such/interpreter\n").unwrap();
+    let unusable = ends("plan staging", 2);
+    assert!(unusable.stderr().contains("its first line names `/no/such/interpreter`"), "{unusable}");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o644)).unwrap();
     let unusable = ends("plan staging", 2);
     assert!(unusable.stderr().contains("cannot be started: its file is not executable"), "{unusable}");

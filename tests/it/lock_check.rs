@@ -70,6 +70,16 @@ fn every_question_has_a_yes_where_a_lock_can_be_used() {
 fn a_tree_without_a_lock_says_where_one_comes_from() {
     let shop = locked();
     refuses(&shop, "lock check --rev dev", 11, &["`locks/lock.yaml` is not in", "hint: a lock is committed once"]);
+    fs::write(shop.join("compose.yml"), "services: { cart: { image: cart } }\n").unwrap();
+    for line in [
+        "show dev",
+        "diff dev staging",
+        "diff staging dev",
+        "compose ../compose.yml --lock dev",
+        "reject dev --reason x",
+    ] {
+        refuses(&shop, &format!("lock {line}"), 11, &["`locks/lock.yaml` is not in"]);
+    }
 }
 
 #[test]

@@ -41,6 +41,8 @@ fn a_pull_request_is_worked_on_as_with_gh() {
 
     assert!(ok("--as dana forge pr close 1 --comment Twice").contains("pull request 1 closed"));
     assert!(ok("--as dana forge pr close 1").contains("is closed already"));
+    let closed = shop.json("forge pr view 1", 0);
+    assert_eq!(closed["pull_request"]["state"], "closed", "{closed:#}");
     let numbers = |line: &str| shop.json(line, 0)["pull_requests"].as_array().unwrap().len();
     assert_eq!(
         [numbers("forge pr list"), numbers("forge pr list -s closed"), numbers("forge pr list -s all")],

@@ -25,6 +25,8 @@ pub trait SuperprojectTree {
 pub enum TreeEntry {
     /// Nothing.
     Missing,
+    /// Something that this user may not look at.
+    Unreadable,
     /// A file.
     File,
     /// A folder.
@@ -41,6 +43,7 @@ impl TreeEntry {
         match self {
             found if found == wanted => None,
             Self::Missing => Some("is not in the tree"),
+            Self::Unreadable => Some("cannot be looked at: this user may not go through the folders that lead there"),
             Self::File => Some("is a file, and a folder is wanted"),
             Self::Folder => Some("is a folder, and a file is wanted"),
             Self::Link => Some("is a symbolic link, which no release follows: commit the content itself"),

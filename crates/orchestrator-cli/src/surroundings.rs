@@ -151,7 +151,7 @@ fn authorities() -> Result<Vec<PemAuthority>> {
     let Some(path) = environment::read(environment::CA_FILE) else { return Ok(Vec::new()) };
     let pem = orchestrator::read_input(Path::new(&path)).map_err(|error| {
         let message = format!("`{path}`, which `{}` names, cannot be read", environment::CA_FILE.name);
-        Error::from_source(ErrorKind::Usage, message, error)
+        orchestrator::unreadable(ErrorKind::Usage, message, error)
     })?;
     Ok(vec![PemAuthority::new(path, pem)])
 }

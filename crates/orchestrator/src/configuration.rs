@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ::forge::{BranchRules, RefPattern, Role, User};
 use config::{Config, ShowOrigin, SourceValue, SuitesStatus, SuperprojectTree, Target};
-use lock_gen::Gitmodules;
+use lock_gen::{Declared, Gitmodules};
 use lock_model::{BranchName, CONFIG_FILE, Date, EnvironmentName, GITMODULES_FILE, RepositoryUrl, TreePath};
 
 use crate::context::{Local, Surroundings, git_error};
@@ -14,7 +14,7 @@ use crate::environment_policy::unknown_environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forge_location::find_forge;
 use crate::hints;
-use crate::input_file::read_input;
+use crate::input_file::{read_input, unreadable};
 use crate::inputs::Inputs;
 use crate::judged_tree::{CommitTree, WorkTree};
 use crate::registry_client;
@@ -46,11 +46,12 @@ pub fn check_config(
         Some(forge) => suites_status(&config, &forge.protected_branches()?),
         None => SuitesStatus::NotRequired,
     };
-    let (mut idle, mut not_judged) = (Vec::new(), Vec::new());
+    let (mut idle, mut not_judged, mut unusable) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(tree) = tree.as_deref() {
         let found = config.check_tree(tree, required);
         idle = found.map_err(|errors| config_error(&errors))?;
         idle.extend(config.idle_sources(&addresses(&config, &read)));
+        unusable = unusable_submodules(&config, &read);
         registry_client::check_authorities(&config, read)?;
     } else {
         let question = "files and patterns against the tree".to_owned();
@@ -60,6 +61,7 @@ pub fn check_config(
     idle.extend(config.passed_exceptions(today));
     let mut warnings: Vec<String> = idle.iter().map(config::Problem::line_text).collect();
     let places: BTreeMap<_, _> = idle.iter().map(|problem| (problem.line_text(), place_of(problem))).collect();
+    warnings.extend(unusable);
     warnings.extend(approvers.iter().filter_map(too_few));
     Ok(ConfigCheckReport {
         warnings,
@@ -84,6 +86,28 @@ fn addresses(config: &Config, read: &ReadFile) -> Vec<RepositoryUrl> {
         declared.iter().map(|one| lock_gen::lock_url(one.url.as_deref()?, repository).ok()).collect()
     };
     known().unwrap_or_default()
+}
+
+/// Submodules in `.gitmodules` for which no lock can be made, whatever the configuration says.
+fn unusable_submodules(config: &Config, read: &ReadFile) -> Vec<String> {
+    let bytes = TreePath::try_from(GITMODULES_FILE).ok().and_then(|path| read(&path)).unwrap_or_default();
+    let Gitmodules { declared, problems, .. } = Gitmodules::parse(&bytes);
+    let of_url = |one: &Declared| {
+        let error = lock_gen::lock_url(one.url.as_deref()?, &config.forge.as_ref()?.repository).err()?;
+        Some(unusable_submodule(one.path.as_str(), &error, error.hint()))
+    };
+    let of_file =
+        problems.iter().map(|finding| unusable_submodule(&finding.subject, finding.sentence(), &finding.hint));
+    of_file.chain(declared.iter().filter_map(of_url)).collect()
+}
+
+/// What is wrong with a submodule that cannot be used, and what fixes it.
+pub(crate) fn unusable_submodule(
+    subject: &str,
+    message: impl std::fmt::Display,
+    hint: impl std::fmt::Display,
+) -> String {
+    format!("`{subject}` {message}: {hint}")
 }
 
 /// Whether the forge asks for the status of suites before anything is merged to the staging branch.
@@ -264,9 +288,13 @@ fn find(repository: &Path, revision: Option<&str>, surroundings: &Surroundings) 
         Some(_) | None => here,
     };
     let bytes = read_input(&path).map_err(|error| {
-        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
-        let error = Error::from_source(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error)
-            .hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`");
+        let (is_missing, is_denied) =
+            (error.kind() == std::io::ErrorKind::NotFound, error.kind() == std::io::ErrorKind::PermissionDenied);
+        let error = unreadable(ErrorKind::Usage, format!("`{}` cannot be read", path.display()), error);
+        if is_denied {
+            return error;
+        }
+        let error = error.hint("name the superproject with `--repository DIR`, or a commit with `--rev REV`");
         if local.as_ref().is_some_and(|local| local.git.work_tree().is_none()) {
             error.hint("a bare repository has no files beside its commits: `--rev BRANCH` reads the one of a branch")
         } else if is_missing {

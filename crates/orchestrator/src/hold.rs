@@ -6,6 +6,7 @@ use lock_model::{EnvironmentName, ReleaseId};
 use crate::context::Context;
 use crate::environment_policy::{branch_of, commit_of, find_environment, known_environment};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger_rights::may_record;
 use crate::ledger_store::LedgerStore;
 use crate::report::v1::{HoldReport, NextRun};
 use crate::revision::Revision;
@@ -32,8 +33,9 @@ pub async fn hold(context: &Context, environment: &EnvironmentName, reason: &str
 ///
 /// # Errors
 ///
-/// As [`hold`].
+/// As [`hold`], and [`ErrorKind::Repository`] for a clone without its whole history, which cannot say what runs next.
 pub async fn unhold(context: &Context, environment: &EnvironmentName, reason: &str) -> Result<HoldReport> {
+    context.needs_history()?;
     let record = record(context, environment, Step::Unhold, reason).await?;
     released(context, environment, reason, record, None).await
 }
@@ -43,14 +45,16 @@ pub async fn unhold(context: &Context, environment: &EnvironmentName, reason: &s
 ///
 /// # Errors
 ///
-/// As [`hold`], and [`ErrorKind::Refused`] where no rollback took such a release out.
+/// As [`unhold`], and [`ErrorKind::Refused`] where no rollback took such a release out.
 pub async fn accept_release(
     context: &Context,
     environment: &EnvironmentName,
     release: &str,
     reason: &str,
 ) -> Result<HoldReport> {
+    context.needs_history()?;
     context.sync()?;
+    may_record(context, Step::Unhold, StepResult::Ok).await?;
     let mut store = LedgerStore::read(context).await?;
     known_environment(context, store.ledger(), environment).await?;
     let accepted = accepted(store.ledger(), environment, release)?;
@@ -120,6 +124,7 @@ async fn next_run(context: &Context, ledger: &Ledger, name: &EnvironmentName) ->
 
 async fn record(context: &Context, name: &EnvironmentName, step: Step, reason: &str) -> Result<Option<u64>> {
     context.sync()?;
+    may_record(context, step, StepResult::Ok).await?;
     let mut store = LedgerStore::read(context).await?;
     let draft = draft(context, store.ledger(), name, step, reason).await?;
     store.append(context, draft, &[], |_| Ok(())).await

@@ -61,7 +61,7 @@ fn no_file(found: FileType) -> io::Error {
 }
 
 /// The error about a file that cannot be read: [`ErrorKind::Storage`] where a permission is the reason, else `otherwise`.
-pub(crate) fn unreadable(otherwise: ErrorKind, context: impl Into<String>, error: io::Error) -> Error {
+pub fn unreadable(otherwise: ErrorKind, context: impl Into<String>, error: io::Error) -> Error {
     let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
     let kind = if is_denied { ErrorKind::Storage } else { otherwise };
     let error = Error::from_source(kind, context, error);

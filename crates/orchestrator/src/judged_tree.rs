@@ -1,6 +1,7 @@
 //! The trees that `config check` compares a configuration with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use config::{SuperprojectTree, TreeEntry};
@@ -50,7 +51,11 @@ impl SuperprojectTree for WorkTree {
             if self.gitlinks.contains(ancestor) {
                 return TreeEntry::Submodule;
             }
-            let Ok(found) = self.top.join(ancestor).symlink_metadata() else { return TreeEntry::Missing };
+            let found = match self.top.join(ancestor).symlink_metadata() {
+                Ok(found) => found,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => return TreeEntry::Unreadable,
+                Err(_) => return TreeEntry::Missing,
+            };
             if found.is_symlink() {
                 return TreeEntry::Link;
             }

@@ -117,7 +117,7 @@ pub use hold::{accept_release, hold, unhold};
 pub use identity::Actor;
 pub use image_values::suggest_image_values;
 pub use images::explain_image;
-pub use input_file::read_input;
+pub use input_file::{read_input, unreadable};
 pub use names::{ClonedNames, KnownNames, cloned_names, known_names};
 pub use output_file::{check_output, write_output};
 pub use permissions::permissions;

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use config::{ConfigErrors, Pattern};
 use git::CommitFacts;
-use lock_gen::Submodule;
+use lock_gen::{Finding, Scan, Submodule};
 use lock_model::{CONFIG_FILE, ImageRepository, ServiceName, TreeId, TreePath};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::configuration::unusable_submodule;
+use crate::error::{Error, ErrorKind, Problem, Result};
 use crate::first_environment;
 use crate::hints;
 use crate::inputs::Inputs;
@@ -63,9 +64,10 @@ pub fn init_config<'a>(site: impl Into<Site<'a>>, request: &ConfigInitRequest) -
         Error::new(ErrorKind::Repository, message).hint(hint_of_submodules(top))
     };
     let facts = workspace.commit(head.as_str())?.ok_or_else(no_submodules)?;
-    let submodules = submodules(workspace, &facts.tree);
+    let Scan { submodules, problems, .. } = scan(workspace, &facts.tree);
     if submodules.is_empty() {
-        return Err(no_submodules());
+        let of = |finding: Finding| Problem::new(finding.subject, finding.message).details([finding.hint]);
+        return Err(no_submodules().problems(problems.into_iter().map(of)));
     }
     let yaml = starter(&submodules, request);
     let config = parse_config(CONFIG_FILE, yaml.as_bytes())?;
@@ -77,6 +79,8 @@ pub fn init_config<'a>(site: impl Into<Site<'a>>, request: &ConfigInitRequest) -
         .flat_map(ConfigErrors::problems)
         .map(config::Problem::line_text)
         .collect();
+    let left_out = problems.iter().map(|one| unusable_submodule(&one.subject, one.sentence(), &one.hint));
+    warnings.extend(left_out);
     let is_unknown = request.repository.is_none() && images_of(&submodules).starts_with(SOME_REGISTRY);
     if is_unknown {
         warnings.push(format!(
@@ -117,7 +121,7 @@ pub(crate) fn no_configuration(workspace: &Workspace, commit: &CommitFacts) -> E
     if let Some(hint) = hints::of_configuration_elsewhere(&workspace.git) {
         return error.hint(hint);
     }
-    let submodules = submodules(workspace, &commit.tree);
+    let Scan { submodules, .. } = scan(workspace, &commit.tree);
     if submodules.is_empty() {
         return error.hint("run in the superproject, whose submodules are the services: this commit has none");
     }
@@ -128,10 +132,9 @@ pub(crate) fn no_configuration(workspace: &Workspace, commit: &CommitFacts) -> E
     ))
 }
 
-/// The submodules of a tree, as far as they can be used.
-fn submodules(workspace: &Workspace, tree: &TreeId) -> Vec<Submodule> {
-    let scan = Inputs::submodules(workspace, tree, &workspace.own_address());
-    scan.map_or_else(|_| Vec::new(), |scan| scan.submodules)
+/// The submodules of a tree, and what is wrong with those that cannot be used.
+fn scan(workspace: &Workspace, tree: &TreeId) -> Scan {
+    Inputs::submodules(workspace, tree, &workspace.own_address()).unwrap_or_default()
 }
 
 fn starter(submodules: &[Submodule], request: &ConfigInitRequest) -> String {

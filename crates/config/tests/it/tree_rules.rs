@@ -90,6 +90,11 @@ fn what_is_not_there_is_named_with_its_place() {
         ),
         ("tests/smoke.yaml", TreeEntry::Link, "orchestrator.yaml:9:30: `tests/smoke.yaml` is a symbolic link"),
         ("ops/room", TreeEntry::Submodule, "orchestrator.yaml:14:56: `ops/room` is a submodule"),
+        (
+            "ops/address",
+            TreeEntry::Unreadable,
+            "orchestrator.yaml:23:18: `ops/address` cannot be looked at: this user may not go through the folders that lead there",
+        ),
         ("ops/address", TreeEntry::Missing, "orchestrator.yaml:23:18: `ops/address` is not in the tree"),
         (
             "manifests/production/web",

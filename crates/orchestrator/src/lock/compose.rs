@@ -6,7 +6,7 @@ use config::{Template, Values, Variable};
 use deployer::{ComposeError, ImagePin};
 use lock_model::{CONFIG_FILE, Content, Lock};
 
-use super::files::{STANDARD_INPUT, candidates, read_bytes, read_lock_file};
+use super::files::{STANDARD_INPUT, candidates, is_file, read_bytes, read_lock_file};
 use crate::context::{Local, Surroundings, git_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hints::of_uncommitted_configuration;
@@ -106,7 +106,7 @@ fn keeps(input: &Path, output: &Path) -> Result<()> {
 /// one. Nothing where there is no configuration.
 fn prefix(repository: &Path, lock: &str, surroundings: &Surroundings) -> Result<(String, Option<String>)> {
     let Ok(local) = Local::open(repository, surroundings) else { return Ok(Default::default()) };
-    let revision = if lock == STANDARD_INPUT || Path::new(lock).is_file() { "HEAD" } else { lock };
+    let revision = if is_file(lock) { "HEAD" } else { lock };
     let unreadable = |error| git_error("the configuration cannot be read", error);
     for candidate in &candidates(revision) {
         let Some(commit) = local.git.commit(candidate).map_err(unreadable)? else { continue };

@@ -21,7 +21,8 @@ pub(super) const STANDARD_INPUT: &str = "-";
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Lock`] for a lock that cannot be read, [`ErrorKind::Usage`] where there is none of that name.
+/// [`ErrorKind::Lock`] for a lock that cannot be read, [`ErrorKind::Repository`] for a revision without one,
+/// [`ErrorKind::Storage`] for a file without the permission, [`ErrorKind::Usage`] where neither is called so.
 pub fn read_lock(name: &str, surroundings: &Surroundings, repository: impl FnOnce() -> Result<Local>) -> Result<Lock> {
     Ok(read_lock_file(name, surroundings, repository)?.lock)
 }
@@ -31,7 +32,7 @@ pub(super) fn read_lock_file(
     surroundings: &Surroundings,
     repository: impl FnOnce() -> Result<Local>,
 ) -> Result<LockFile> {
-    if name == STANDARD_INPUT || Path::new(name).is_file() {
+    if is_file(name) {
         return read_file(Path::new(name), surroundings);
     }
     let local = repository()?;
@@ -41,12 +42,18 @@ pub(super) fn read_lock_file(
         }
         let bytes = Inputs::lock(&local.git, candidate).map_err(|error| git_error("the lock cannot be read", error))?;
         let bytes = bytes.ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in `{name}`")).hint(WHERE_LOCKS_ARE)
+            Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in `{name}`")).hint(WHERE_LOCKS_ARE)
         })?;
         return LockFile::parse(bytes, &format!("{name}:{LOCK_FILE}"));
     }
     Err(Error::new(ErrorKind::Usage, format!("`{name}` is neither a file nor a revision of this repository"))
         .hint("name a lock file, `-` for standard input, or a branch, tag or commit that has a lock"))
+}
+
+/// Whether a name is that of a file, or of one in a folder that this user may not go through, which is no revision either.
+pub(super) fn is_file(name: &str) -> bool {
+    let is_denied = |error: std::io::Error| error.kind() == std::io::ErrorKind::PermissionDenied;
+    name == STANDARD_INPUT || Path::new(name).metadata().map_or_else(is_denied, |found| found.is_file())
 }
 
 const WHERE_LOCKS_ARE: &str = "a run commits it to the branch of its environment, such as `staging`; `lock generate --output DIR` makes one of this \

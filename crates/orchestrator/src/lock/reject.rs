@@ -4,7 +4,7 @@ use std::path::Path;
 use ledger::{Ledger, RecordDraft, Step, StepResult};
 use lock_model::{LOCK_FILE, LockId};
 
-use super::files::{STANDARD_INPUT, lock_file_at, read_file};
+use super::files::{is_file, lock_file_at, read_file};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger_store::LedgerStore;
@@ -21,7 +21,7 @@ const ENOUGH_DIGITS: usize = 8;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Usage`] where there is no such lock.
+/// [`ErrorKind::Usage`] where there is no such lock, [`ErrorKind::Repository`] for a revision without one.
 pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<LockRejectReport> {
     context.sync()?;
     let mut store = LedgerStore::read(context).await?;
@@ -29,14 +29,15 @@ pub async fn reject_lock(context: &Context, lock: &str, reason: &str) -> Result<
         let known = store.ledger().records().iter().rev().find(|record| record.entry.lock.as_ref() == Some(&id));
         (id, known.and_then(|known| known.entry.lock_file.clone()), known.and_then(|known| known.entry.commit.clone()))
     } else {
-        let lock = if lock == STANDARD_INPUT || Path::new(lock).is_file() {
+        let lock = if is_file(lock) {
             read_file(Path::new(lock), &context.surroundings)?
         } else {
             let commit = context
                 .resolve(lock)
                 .map_err(|error| if digits(lock).is_some() { unknown_digits(lock) } else { error })?;
-            lock_file_at(context, commit.as_str())?
-                .ok_or_else(|| Error::new(ErrorKind::Usage, format!("`{LOCK_FILE}` is not in {}", commit.short(12))))?
+            lock_file_at(context, commit.as_str())?.ok_or_else(|| {
+                Error::new(ErrorKind::Repository, format!("`{LOCK_FILE}` is not in {}", commit.short(12)))
+            })?
         };
         let head = lock.lock.source().head.clone();
         (lock.lock.id().clone(), Some(lock.digest), Some(head))

@@ -16,9 +16,12 @@ use crate::report::v1::{
 pub async fn view_pull_request(context: &Context, number: u64) -> Result<PullRequestView> {
     let pull_request = context.forge.pull_request(number).await?;
     let approve = show_head(context, &pull_request).await?;
-    let conflicts = match context.forge.merge_ref(number).await? {
-        MergeRef::Conflict { paths, .. } if pull_request.merge.is_none() => paths,
-        MergeRef::Conflict { .. } | MergeRef::Clean { .. } => Vec::new(),
+    let conflicts = match pull_request.state {
+        PullRequestState::Open => match context.forge.merge_ref(number).await? {
+            MergeRef::Conflict { paths, .. } => paths,
+            MergeRef::Clean { .. } => Vec::new(),
+        },
+        PullRequestState::Merged | PullRequestState::Closed => Vec::new(),
     };
     let reviews = context.forge.reviews(number).await?;
     let comments = context.forge.comments(number).await?;

@@ -214,6 +214,23 @@ async fn what_only_a_forge_makes_possible_names_what_is_missing() {
 }
 
 #[tokio::test]
+async fn a_first_configuration_names_the_submodules_that_it_leaves_out() {
+    let shop = shop();
+    clone(&shop, "plain");
+    git(&shop, "plain", &["rm", "--quiet", "orchestrator.yaml"]);
+    let file = shop.join("plain/.gitmodules");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, rest) = text.split_once("url = ").unwrap();
+    let (_, after) = rest.split_once('\n').unwrap();
+    fs::write(&file, format!("{before}url = ext::true\n{after}")).unwrap();
+    git(&shop, "plain", &["add", ".gitmodules"]);
+    git(&shop, "plain", &["commit", "--quiet", "--message", "a URL that is a program"]);
+    let written = init_config(&alone(&shop, "plain"), &ConfigInitRequest::default()).unwrap();
+    assert_eq!(written.services, 2);
+    assert!(written.warnings.iter().any(|one| one.contains("(.gitmodules:")), "{:?}", written.warnings);
+}
+
+#[tokio::test]
 async fn a_clone_without_a_configuration_is_offered_the_one_that_fits_it() {
     let shop = shop();
     clone(&shop, "plain");

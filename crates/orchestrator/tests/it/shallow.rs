@@ -2,8 +2,8 @@
 
 use orchestrator::lock::{LockPublishRequest, publish_lock};
 use orchestrator::{
-    Context, DeployRequest, Error, ErrorKind, RollbackRequest, RunRequest, TestRequest, accept_policy, approvals,
-    deploy, plan_rollback, promote, rollback, run, run_tests, take_over,
+    Context, DeployRequest, Error, ErrorKind, RollbackRequest, RunRequest, TestRequest, accept_policy, accept_release,
+    approvals, deploy, hold, plan_rollback, promote, rollback, run, run_tests, take_over, unhold,
 };
 
 use crate::shop::{BOT, Shop, Watcher, environment, production, promoted, staging};
@@ -39,6 +39,8 @@ async fn f27_a_shallow_clone_is_noticed_before_anything_is_written() {
     assert_refused(plan_rollback(&shallow(&shop), &RollbackRequest::new(production(), "why")).await);
     assert_refused(accept_policy(&shallow(&shop), &production(), "HEAD", "why").await);
     assert_refused(take_over(&shallow(&shop), &production(), "why").await);
+    assert_refused(unhold(&shallow(&shop), &production(), "why").await);
+    assert_refused(accept_release(&shallow(&shop), &production(), "release-1", "why").await);
     assert_refused(approvals(&shallow(&shop), &production(), None).await);
     assert_refused(publish_lock(&shallow(&shop), &LockPublishRequest::new(number)).await);
     let mut request = TestRequest::new(environment("pull-request"));
@@ -48,4 +50,6 @@ async fn f27_a_shallow_clone_is_noticed_before_anything_is_written() {
     assert_eq!(shop.ledger().records().len(), records);
     let head = shop.head("dev").unwrap();
     assert!(shop.forge(BOT).statuses(&head).unwrap().is_empty(), "no status was set");
+    // Stopping deployments needs no history.
+    hold(&shallow(&shop), &production(), "why").await.unwrap();
 }

@@ -115,7 +115,7 @@ fn read() -> Result<Vec<u8>> {
     let home = environment::read(environment::HOME).map(|home| PathBuf::from(home).join(".kube/config"));
     let path = named.map(PathBuf::from).or(home).unwrap_or_default();
     orchestrator::read_input(&path).map_err(|error| {
-        Error::from_source(ErrorKind::Usage, format!("the kubeconfig `{}` cannot be read", path.display()), error)
+        orchestrator::unreadable(ErrorKind::Usage, format!("the kubeconfig `{}` cannot be read", path.display()), error)
             .hint("`KUBECONFIG` names one file; without it the demo reads `~/.kube/config`")
     })
 }
