@@ -114,10 +114,7 @@ impl Kwok {
     }
 }
 
-/// Sends all pods of a namespace to the nodes that only pretend.
-pub(super) fn claim(cluster: &Cluster, namespace: &str) {
-    let prefix = "scheduler.alpha.kubernetes.io";
-    let selector = format!("{prefix}/node-selector=bench/node=fake");
-    let tolerations = format!(r#"{prefix}/defaultTolerations=[{{"key":"bench/node","operator":"Exists"}}]"#);
-    cluster.kubectl(&["annotate", "namespace", namespace, &selector, &tolerations]);
-}
+/// The annotations of a namespace that send all its pods to the nodes that only pretend.
+pub(super) const CLAIM: &str = r#"
+    scheduler.alpha.kubernetes.io/node-selector: bench/node=fake,
+    scheduler.alpha.kubernetes.io/defaultTolerations: '[{"key":"bench/node","operator":"Exists"}]'"#;

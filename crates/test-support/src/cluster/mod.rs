@@ -139,18 +139,24 @@ impl Cluster {
 
     /// Makes a namespace whose name no other test has, once pods can be made in it.
     pub fn namespace(&self, hint: &str) -> String {
-        let name = format!("{hint}-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
-        self.kubectl(&["create", "namespace", &name]);
-        self.wait_for("the namespace's service account", "kube-controller-manager", || {
-            self.try_kubectl(&["get", "serviceaccount", "default", "--namespace", &name]).is_ok()
-        });
-        name
+        self.namespace_with(hint, "")
     }
 
     /// The same, and all its pods run on nodes that only pretend, whatever their specifications say.
     pub fn fake_namespace(&self, hint: &str) -> String {
-        let name = self.namespace(hint);
-        kwok::claim(self, &name);
+        self.namespace_with(hint, kwok::CLAIM)
+    }
+
+    /// The same with annotations, as lines of YAML.
+    fn namespace_with(&self, hint: &str, annotations: &str) -> String {
+        let name = format!("{hint}-{}", self.namespaces.fetch_add(1, Ordering::Relaxed));
+        // With its service account, which pods cannot do without and a controller would make later.
+        let objects = format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  annotations: {{{annotations}}}\n---\n\
+             apiVersion: v1\nkind: ServiceAccount\nmetadata: {{ name: default, namespace: {name} }}\n"
+        );
+        // By the server: the controller may make it at the same time.
+        self.apply_with(&["--server-side", "--validate=false"], &objects);
         name
     }
 
@@ -212,8 +218,18 @@ spec:
     /// Applies objects, as YAML documents; a failure is a panic.
     #[track_caller]
     pub fn apply(&self, objects: &str) {
+        self.apply_with(&[], objects);
+    }
+
+    #[track_caller]
+    fn apply_with(&self, flags: &[&str], objects: &str) {
         let mut command = self.kubectl_command();
-        command.args(["apply", "--filename", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .args(["apply", "--filename", "-"])
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("kubectl starts");
         child.stdin.take().expect("it is piped").write_all(objects.as_bytes()).expect("kubectl reads");
         let output = child.wait_with_output().expect("kubectl is a child of ours");
