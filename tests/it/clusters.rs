@@ -362,6 +362,14 @@ impl<'a> ClusterShop<'a> {
     }
 }
 
+/// Its pods would be probed, each second, until the last test has ended.
+impl Drop for ClusterShop<'_> {
+    fn drop(&mut self) {
+        // An API server that a test has stopped is no failure of that test.
+        self.cluster.try_kubectl(&["delete", "namespace", &self.namespace, "--wait=false"]).ok();
+    }
+}
+
 /// A user for the deployments of a namespace, who may do everything, and whose requests are counted; gives the name and the
 /// kubeconfig.
 pub(crate) fn counted_user(cluster: &Cluster, namespace: &str) -> (String, String) {
