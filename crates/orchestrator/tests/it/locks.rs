@@ -218,7 +218,7 @@ async fn a_rejected_lock_is_not_committed() {
     fails(run(&shop.bot(), &RunRequest::new(staging())).await, ErrorKind::Refused);
     assert_eq!(shop.untouched(), before);
     fails(reject_lock(&shop.bot(), &format!("sha256:{}", "0".repeat(64)), "no such").await, ErrorKind::Usage);
-    fails(reject_lock(&shop.bot(), "main", "it has none").await, ErrorKind::Usage);
+    fails(reject_lock(&shop.bot(), "main", "it has none").await, ErrorKind::Repository);
 }
 
 fn answers(report: &LockCheckReport) -> BTreeMap<&str, bool> {
