@@ -86,8 +86,11 @@ pub(crate) fn late_references(batch: &[BatchObject]) -> Vec<DeployProblem> {
             BatchPart::HookBefore | BatchPart::Kept | BatchPart::HookAfter => is_changed(one),
             BatchPart::Settings | BatchPart::Removed => false,
         };
-        // The first pod of a CronJob may come after all waves.
-        if !is_written || one.wanted.key().kind.is("batch", "CronJob") {
+        // The first pod of a CronJob may come after all waves, and nothing waits for one of an object that is scaled to 0.
+        let has_no_pod_yet = one.wanted.key().kind.is("batch", "CronJob")
+            || one.wanted.integer("/spec/replicas") == Some(0)
+            || one.wanted.is_true("/spec/suspend");
+        if !is_written || has_no_pod_yet {
             continue;
         }
         for reference in references(&one.wanted) {
@@ -192,6 +195,14 @@ mod tests {
                 "apiVersion": "batch/v1", "kind": kind, "metadata": metadata,
                 "spec": { "jobTemplate": { "spec": { "template": { "spec": pod } } } },
             }),
+            "Deployment of 0" => json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata,
+                "spec": { "replicas": 0, "template": { "spec": pod } },
+            }),
+            "suspended Job" => json!({
+                "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata,
+                "spec": { "suspend": true, "template": { "spec": pod } },
+            }),
             _ => json!({
                 "apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": { "template": { "spec": pod } },
             }),
@@ -211,7 +222,9 @@ mod tests {
             assert_eq!(found(kind, 0, false, false), [""; 0], "nothing makes its pods anew");
             assert_eq!(found(kind, 0, true, true), [""; 0]);
         }
-        assert_eq!(found("CronJob", 0, true, false), [""; 0]);
+        for kind in ["CronJob", "Deployment of 0", "suspended Job"] {
+            assert_eq!(found(kind, 0, true, false), [""; 0], "{kind}");
+        }
     }
 
     #[test]
