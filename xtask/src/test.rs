@@ -60,7 +60,7 @@ pub(crate) fn run(extent: Extent) -> Outcome {
     let (steps, left_out): (Vec<&Step>, Vec<&Step>) =
         STEPS.iter().partition(|step| step.fast || extent == Extent::Everything);
     println!(
-        "The plan (on two cores: about twenty-five minutes the first time, of which the parts take eleven; about twelve later):"
+        "The plan (on two cores: up to an hour the first time, of which the parts take about twenty minutes; about half an hour later):"
     );
     for (number, step) in (1..).zip(&steps) {
         println!("  {number}. {}: {}", step.name, step.what);

@@ -97,8 +97,8 @@ impl LoginProgram {
     }
 
     /// What the kubeconfig itself gives the program, each of which may be a secret: values of variables and arguments, and the
-    /// parts of both (`--client-secret=…`, `user:…`, those of a URL) from eight bytes on. Flags and the program's own name are
-    /// none.
+    /// parts of both (`--client-secret=…`, `user:…`, those of a URL) from eight bytes on. Names of flags and of the program
+    /// are left out.
     pub fn own_values(&self) -> BTreeSet<&str> {
         let mut values = BTreeSet::new();
         for (_, value) in self.variables.iter().filter(|(name, _)| *name != EXEC_INFO) {

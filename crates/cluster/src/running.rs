@@ -19,8 +19,7 @@ pub struct RunningPod {
     pub uid: String,
     /// The topmost object that made it: a Deployment rather than its replica set. Absent for a pod without a controller.
     pub owner: Option<ObjectKey>,
-    /// When the topmost object began to make it: the creation of its Job or replica set, else its own; RFC 3339, empty in a
-    /// manifest.
+    /// The creation time of the Job or replica set that made it, else its own; RFC 3339, empty for a pod that is not stored.
     pub begun: String,
     /// `status.phase`, such as `Running`; empty where the kubelet has not said one.
     pub phase: String,

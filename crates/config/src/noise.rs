@@ -41,7 +41,7 @@ pub enum FieldPart {
 
 /// What a proof rests on, and what decides what a container does: no field of that name is noise.
 const PROVEN: [&str; 4] = ["image", "command", "args", "securityContext"];
-/// What holds such fields.
+/// Keys below which [`PROVEN`] fields stand: a path that ends at one of them would hide those.
 const HOLDERS: [&str; 7] =
     ["spec", "template", "jobTemplate", "metadata", "containers", "initContainers", "ephemeralContainers"];
 

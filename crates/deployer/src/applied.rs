@@ -64,18 +64,18 @@ pub enum DeployEvent {
     },
     /// A wave begins, where there are several.
     Wave {
-        /// Its place among those that change, from 1.
+        /// Its place among the waves that change something, from 1.
         number: usize,
-        /// How many change.
+        /// The number of waves that change something.
         of: usize,
     },
     /// What an earlier run wrote, and this one leaves as it is, has to be ready before the next wave.
     WaitingForKept,
     /// A wave is written, and the target waits until it is ready. Not every target says so.
     Waiting {
-        /// Its place among those that change, from 1.
+        /// Its place among the waves that change something, from 1.
         number: usize,
-        /// How many change.
+        /// The number of waves that change something.
         of: usize,
     },
     /// The next wave begins although an object of this one may not be ready: nothing says when it is.

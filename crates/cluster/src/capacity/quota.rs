@@ -331,8 +331,8 @@ fn percent_of(value: &Value, pods: i64, up: bool) -> i64 {
     }
 }
 
-/// What the object itself counts as by other names than that of its kind, apart from its pods; `replicas` is how many of them
-/// have claims.
+/// What the object itself counts as by other names than that of its kind, apart from its pods; `replicas` is the number of
+/// pods that have claims of their own.
 fn object_counts(
     object: &Object,
     demand: &Demand<'_>,

@@ -54,7 +54,7 @@ impl Done {
     }
 }
 
-/// What was asked of the API server for an object.
+/// The request that the API server refused: an error names a refused deletion as such.
 #[derive(Clone, Copy)]
 enum Change {
     Write,
